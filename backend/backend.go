@@ -1,0 +1,104 @@
+// Package backend is the contract between a network and what computes it.
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// ErrUnavailable means that a backend cannot run here: not compiled in, or no device.
+// The error that wraps it says why and what to install.
+var ErrUnavailable = errors.New("backend unavailable")
+
+// Precision is the arithmetic of a program.
+type Precision string
+
+// The precisions of the command line. A backend refuses those that it lacks with ErrUnavailable.
+const (
+	F32  Precision = "f32"
+	BF16 Precision = "bf16"
+	F16  Precision = "f16"
+)
+
+// Options steer compilation. The zero value is float32 on all cores, outputs only.
+type Options struct {
+	Threads   int       // 0 = one a core
+	Precision Precision // "" = f32
+	Keep      []string  // names of nodes to return beside the outputs; fusion stops at them
+}
+
+// Inputs of a run. Tensors maps an input's name to Batch·n values, sample after sample.
+type Inputs struct {
+	Batch      int
+	Tensors    map[string][]float32
+	Truncation float64
+	Stats      StatsMode // how to go between rows of the statistics tables
+}
+
+// Tensor is a result: Shape is [batch, ...], Data in C order.
+type Tensor struct {
+	Shape []int
+	Data  []float32
+}
+
+// Program is a compiled network. It is safe for concurrent Runs. Run stops within one
+// layer of the context's cancellation and returns its error. The result holds the graph's
+// outputs by their names and the kept nodes by theirs.
+type Program interface {
+	Run(ctx context.Context, in Inputs) (map[string]Tensor, error)
+	Close() error
+}
+
+// Compile is what a backend provides.
+type Compile func(g *graph.Graph, w weights.Source, o Options) (Program, error)
+
+// CheckInputs reports the first input that does not fit the graph.
+func CheckInputs(g *graph.Graph, in Inputs) error {
+	if in.Batch < 1 {
+		return fmt.Errorf("backend: batch of %d samples, want at least 1", in.Batch)
+	}
+	for _, n := range g.Nodes {
+		if n.Op != graph.Input {
+			continue
+		}
+		got, ok := in.Tensors[n.Name]
+		if want := in.Batch * n.Elements(); !ok || len(got) != want {
+			return fmt.Errorf("backend: input %q has %d values, want %d (batch %d of %v)", n.Name, len(got), want, in.Batch, n.Shape)
+		}
+	}
+	if !(in.Truncation >= 0 && in.Truncation <= 1e6) {
+		return fmt.Errorf("backend: truncation %v, want a number from 0", in.Truncation)
+	}
+	return nil
+}
+
+// CheckKeep reports the first name in Options.Keep that is no node of the graph.
+func CheckKeep(g *graph.Graph, keep []string) error {
+	for _, name := range keep {
+		if _, ok := g.Node(name); !ok {
+			return fmt.Errorf("backend: %s has no node %q", g.Name, name)
+		}
+	}
+	return nil
+}
+
+// CheckWeights reports the first parameter that the source lacks or holds in another shape.
+func CheckWeights(g *graph.Graph, w weights.Source) error {
+	for _, p := range g.Params() {
+		info, ok := w.Info(p.Name)
+		if !ok {
+			if p.Role.Optional() {
+				continue
+			}
+			return fmt.Errorf("backend: weights lack %q %v", p.Name, p.Shape)
+		}
+		if fmt.Sprint(info.Shape) != fmt.Sprint(p.Shape) {
+			return fmt.Errorf("backend: weights hold %q as %v, want %v", p.Name, info.Shape, p.Shape)
+		}
+	}
+	return nil
+}
