@@ -1,22 +1,139 @@
 package deep
 
-import "testing"
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/biggan-zoo/biggan/graph"
+)
+
+// released are the networks with their parameter counts, as the papers and ports count them.
+var releasedModels = []struct {
+	config Config
+	params int64
+}{{Deep128, 50_388_609}, {Deep256, 55_880_833}, {Deep512, 56_163_905}}
 
 func TestParameterCounts(t *testing.T) {
-	for name, c := range map[string]struct {
-		config Config
-		want   int64
-	}{
-		"biggan-deep-128": {Deep128, 50_388_609},
-		"biggan-deep-256": {Deep256, 55_880_833},
-		"biggan-deep-512": {Deep512, 56_163_905},
-	} {
-		g, err := Generator(name, c.config)
+	for _, m := range releasedModels {
+		g := build(t, m.config)
+		if got := g.ParamCount(); got != m.params {
+			t.Errorf("deep %d has %d parameters, want %d", m.config.OutputDim, got, m.params)
+		}
+	}
+}
+
+func build(t *testing.T, c Config) *graph.Graph {
+	t.Helper()
+	g, err := Generator("test", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// TestSchemaIsTheInventory compares the schema with the tensor list of the Hugging Face
+// files: every tensor of the one stands in the other with its shape; sigma is ours.
+func TestSchemaIsTheInventory(t *testing.T) {
+	suffix := strings.NewReplacer(".weight_orig", ".weight", ".weight_u", ".u", ".weight_v", ".v")
+	for _, m := range releasedModels {
+		want := map[string]string{}
+		for name, shape := range inventory(t, fmt.Sprintf("../../testdata/inventories/hf_deep_%d.tsv", m.config.OutputDim)) {
+			want[suffix.Replace(name)] = shape
+		}
+		for _, p := range build(t, m.config).Params() {
+			if p.Role == graph.Sigma {
+				continue
+			}
+			got := strings.ReplaceAll(fmt.Sprint(p.Shape), " ", ", ")
+			if want[p.Name] != got {
+				t.Errorf("%s is %s, the inventory has %q", p.Name, got, want[p.Name])
+			}
+			delete(want, p.Name)
+		}
+		if len(want) > 0 {
+			t.Errorf("deep %d lacks %v", m.config.OutputDim, want)
+		}
+	}
+}
+
+func inventory(t *testing.T, path string) map[string]string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	shapes := map[string]string{}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		name, shape, ok := strings.Cut(lines.Text(), "\t")
+		if !ok {
+			t.Fatalf("%s: line %q", path, lines.Text())
+		}
+		shapes[name] = shape
+	}
+	return shapes
+}
+
+func TestConfigRoundTrip(t *testing.T) {
+	for _, m := range releasedModels {
+		data, err := json.Marshal(m.config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := g.ParamCount(); got != c.want {
-			t.Errorf("%s has %d parameters, want %d", name, got, c.want)
+		c, err := ParseConfig(data)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if fmt.Sprint(c) != fmt.Sprint(m.config) {
+			t.Errorf("%v becomes %v", m.config, c)
+		}
+	}
+}
+
+func TestBadConfigs(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"no layers":      {func(c *Config) { c.Layers = nil }, "number of layers"},
+		"wrong size":     {func(c *Config) { c.OutputDim = 64 }, "the layers make 128"},
+		"growing":        {func(c *Config) { c.Layers = []Layer{{true, 1, 2}}; c.OutputDim = 8 }, "cannot grow"},
+		"mismatch":       {func(c *Config) { c.Layers = []Layer{{true, 2, 2}, {false, 1, 1}}; c.OutputDim = 8 }, "takes 1 channels"},
+		"huge z":         {func(c *Config) { c.ZDim = 1_000_000_000_000 }, "z_dim"},
+		"no classes":     {func(c *Config) { c.NumClasses = 0 }, "num_classes"},
+		"one row":        {func(c *Config) { c.NStats = 1 }, "n_stats"},
+		"negative eps":   {func(c *Config) { c.Eps = -1 }, "eps"},
+		"attention":      {func(c *Config) { c.AttentionLayerPosition = 99 }, "attention_layer_position"},
+		"unknown port":   {func(c *Config) { c.Port = "x" }, "port"},
+		"narrow":         {func(c *Config) { c.ChannelWidth = 1 }, "bottleneck"},
+		"overflow sides": {func(c *Config) { c.Layers = make([]Layer, 100); c.Layers[0] = Layer{true, 1, 1} }, "layers[1]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := Deep128
+			config.AttentionLayerPosition = -1
+			c.change(&config)
+			if _, err := Generator("bad", config); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one about %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestAttentionNames checks that attention is counted among Hugging Face's layers and
+// belongs to the block before it in BigGAN-PyTorch.
+func TestAttentionNames(t *testing.T) {
+	g := build(t, Deep128)
+	if n, ok := g.Node("generator.layers.8"); !ok || n.Op != graph.AddScaled {
+		t.Errorf("layer 8 is %v, want the attention", n)
+	}
+	c := Deep128
+	c.Port, c.NStats, c.AttentionLayerPosition = BigGANPyTorch, 0, 8
+	g = build(t, c)
+	if n, ok := g.Node("blocks.7.1"); !ok || n.Op != graph.AddScaled {
+		t.Errorf("blocks.7.1 is %v, want the attention", n)
 	}
 }
