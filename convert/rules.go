@@ -1,0 +1,133 @@
+package convert
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// rule says what becomes of the source tensors whose whole name matches From. In From,
+// {i} and {k} are numbers, {a|b} one of several words; To repeats them in order as {}.
+type rule struct {
+	From, To string
+	Divide   string // sums: divide by this tensor (its name in the source, with {})
+	Drop     string // why the tensor is not carried over; To is empty
+}
+
+// same keeps the name.
+func same(name string) rule { return rule{From: name} }
+
+// table is a compiled list of rules.
+type table []compiled
+
+type compiled struct {
+	rule
+	match *regexp.Regexp
+}
+
+var placeholder = regexp.MustCompile(`\{([^}]*)\}`)
+
+func compile(rules ...[]rule) table {
+	var t table
+	for _, r := range slices.Concat(rules...) {
+		if r.To == "" && r.Drop == "" {
+			r.To = placeholder.ReplaceAllString(r.From, "{}")
+		}
+		pattern := placeholder.ReplaceAllStringFunc(r.From, func(p string) string {
+			if p == "{i}" || p == "{k}" {
+				return "(0|[1-9][0-9]{0,3})"
+			}
+			return "(" + strings.Trim(p, "{}") + ")"
+		})
+		t = append(t, compiled{r, regexp.MustCompile("^" + strings.ReplaceAll(pattern, ".", `\.`) + "$")})
+	}
+	return t
+}
+
+// target is where a source tensor goes.
+type target struct {
+	source weights.Info
+	divide string // source name of the divisor, or ""
+}
+
+// plan maps every parameter of the schema to its source, and lists what is dropped.
+type plan struct {
+	targets map[string]target
+	dropped []Dropped
+}
+
+// match applies the table: each tensor by exactly one rule, each parameter from one
+// tensor. Everything that does not fit is listed in one error.
+func (t table) match(tensors []weights.Info, schema []*graph.Param) (plan, error) {
+	p := plan{targets: map[string]target{}}
+	want := map[string]*graph.Param{}
+	for _, param := range schema {
+		want[param.Name] = param
+	}
+	var problems []string
+	for _, info := range tensors {
+		to, divide, drop, ok := t.find(info.Name)
+		param := want[to]
+		_, twice := p.targets[to]
+		switch {
+		case !ok:
+			problems = append(problems, fmt.Sprintf("extra %q %v: no rule for this name", info.Name, info.Shape))
+		case drop != "":
+			p.dropped = append(p.dropped, Dropped{info.Name, drop})
+		case param == nil:
+			problems = append(problems, fmt.Sprintf("extra %q %v: the network of this config has no such layer", info.Name, info.Shape))
+		case twice:
+			problems = append(problems, fmt.Sprintf("%q and %q are both %q", p.targets[to].source.Name, info.Name, to))
+		case !slices.Equal(squeeze(info.Shape), squeeze(param.Shape)):
+			problems = append(problems, fmt.Sprintf("%q is %v, want %v", info.Name, info.Shape, param.Shape))
+			p.targets[to] = target{source: info} // not missing as well
+		default:
+			p.targets[to] = target{info, divide}
+		}
+	}
+	for _, param := range schema {
+		if _, ok := p.targets[param.Name]; !ok && param.Role != graph.Sigma && !param.Role.Optional() {
+			problems = append(problems, fmt.Sprintf("missing %q %v", param.Name, param.Shape))
+		}
+	}
+	return p, listed(problems)
+}
+
+func (t table) find(name string) (to, divide, drop string, ok bool) {
+	for _, r := range t {
+		if m := r.match.FindStringSubmatch(name); m != nil {
+			return expand(r.To, m[1:]), expand(r.Divide, m[1:]), r.Drop, true
+		}
+	}
+	return "", "", "", false
+}
+
+// expand puts the matched parts in place of {}.
+func expand(pattern string, parts []string) string {
+	for _, part := range parts {
+		pattern = strings.Replace(pattern, "{}", part, 1)
+	}
+	return pattern
+}
+
+// squeeze drops axes of one element: [1,96] and [96], [] and [1] hold the same.
+func squeeze(shape []int) []int {
+	return slices.DeleteFunc(slices.Clone(shape), func(d int) bool { return d == 1 })
+}
+
+// listed makes one error of many problems.
+func listed(problems []string) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	shown := problems[:min(len(problems), 10)]
+	more := ""
+	if n := len(problems) - len(shown); n > 0 {
+		more = fmt.Sprintf("\n  and %d more", n)
+	}
+	return fmt.Errorf("convert: %w: %d tensors do not fit the network:\n  %s%s", weights.ErrFormat, len(problems), strings.Join(shown, "\n  "), more)
+}

@@ -1,0 +1,115 @@
+package convert
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// sigmaFormula computes the spectral norm of a weight [rows, cols] from the stored vectors,
+// in float64, as the source does when it runs.
+type sigmaFormula func(w matrix, u, v []float64) float64
+
+// storedVectors is PyTorch's own spectral_norm in eval mode: sigma = u·(W v).
+func storedVectors(w matrix, u, v []float64) float64 {
+	return dot(u, w.times(v))
+}
+
+// onePowerIteration is BigGAN-PyTorch's SN in eval mode (layers.py, power_iteration): from
+// the stored u, v = normalize(u W), u = normalize(v Wᵀ), sigma = v Wᵀ·u.
+func onePowerIteration(eps float64) sigmaFormula {
+	return func(w matrix, u, _ []float64) float64 {
+		v := normalize(w.transposedTimes(u), eps)
+		wv := w.times(v)
+		return dot(wv, normalize(append([]float64(nil), wv...), eps))
+	}
+}
+
+// normalize divides by max(|x|, eps), in place.
+func normalize(x []float64, eps float64) []float64 {
+	norm := max(math.Sqrt(dot(x, x)), eps)
+	for i := range x {
+		x[i] /= norm
+	}
+	return x
+}
+
+func dot(a, b []float64) float64 {
+	var s float64
+	for i, v := range a {
+		s += v * b[i]
+	}
+	return s
+}
+
+// matrix is a weight seen as [rows, cols], as little-endian data of a floating type.
+type matrix struct {
+	rows, cols int
+	dtype      weights.DType
+	data       []byte
+}
+
+func newMatrix(info weights.Info, data []byte) (matrix, error) {
+	if len(info.Shape) < 1 || info.Shape[0] == 0 {
+		return matrix{}, fmt.Errorf("convert: %q of shape %v is no matrix", info.Name, info.Shape)
+	}
+	return matrix{info.Shape[0], info.Elements() / info.Shape[0], info.DType, data}, nil
+}
+
+// row decodes row i into buf, which has cols values.
+func (w matrix) row(i int, buf []float64) {
+	width, _ := w.dtype.Size()
+	data := w.data[i*w.cols*width:][:w.cols*width]
+	if w.dtype == weights.F32 {
+		for j := range buf {
+			buf[j] = float64(math.Float32frombits(binary.LittleEndian.Uint32(data[4*j:])))
+		}
+		return
+	}
+	if err := weights.Decode64(buf, w.dtype, data); err != nil {
+		for j := range buf {
+			buf[j] = math.NaN() // no floating type: the writer of the weight reports it
+		}
+	}
+}
+
+// times is W x.
+func (w matrix) times(x []float64) []float64 {
+	out, buf := make([]float64, w.rows), make([]float64, w.cols)
+	for i := range out {
+		w.row(i, buf)
+		out[i] = dot4(buf, x)
+	}
+	return out
+}
+
+// transposedTimes is Wᵀ x.
+func (w matrix) transposedTimes(x []float64) []float64 {
+	out, buf := make([]float64, w.cols), make([]float64, w.cols)
+	for i, xi := range x {
+		w.row(i, buf)
+		for j, v := range buf {
+			out[j] += xi * v
+		}
+	}
+	return out
+}
+
+// dot4 is a dot product in four partial sums.
+func dot4(a, b []float64) float64 {
+	var s0, s1, s2, s3 float64
+	n := len(a) &^ 3
+	b = b[:len(a)]
+	for i := 0; i < n; i += 4 {
+		s0 += a[i] * b[i]
+		s1 += a[i+1] * b[i+1]
+		s2 += a[i+2] * b[i+2]
+		s3 += a[i+3] * b[i+3]
+	}
+	for i := n; i < len(a); i++ {
+		s0 += a[i] * b[i]
+	}
+	return (s0 + s1) + (s2 + s3)
+}

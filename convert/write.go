@@ -1,0 +1,280 @@
+package convert
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// inFlight bounds the bytes of tensors that are gathered at one time; a larger tensor
+// goes alone.
+const inFlight = 40 << 20
+
+// convert matches the checkpoint with the schema and writes the file. digest gives the
+// source's SHA-256; it is asked for last, so that hashing runs meanwhile.
+func (s *source) convert(ctx context.Context, ck Checkpoint, dst string, o Options, report *Report, digest func() (string, error)) error {
+	p, err := s.rules.match(ck.Tensors(), s.graph.Params())
+	if err != nil {
+		return err
+	}
+	report.Architecture, report.Config = s.architecture, s.config
+	report.Used, report.Dropped = len(p.targets), p.dropped
+	sum, err := digest() // the metadata stands before the data
+	if err != nil {
+		return err
+	}
+	report.SourceSHA256 = sum
+	meta := weights.Meta{
+		Architecture: s.architecture, Config: s.config, Model: o.Model, SourceFile: report.SourceFile, SourceSHA256: sum,
+		SourceFormat: s.format, Converter: o.Converter, StatsGrid: s.grid, LicenseNote: o.LicenseNote, Labels: o.Labels,
+	}
+	w := &conversion{source: s, plan: p, checkpoint: ck, dtype: o.DType, report: report, progress: o.Progress}
+	if w.dtype == "" {
+		w.dtype = weights.F32
+	}
+	return w.write(ctx, dst, weights.CreateOptions{Metadata: meta.Map(), Tensors: w.infos(), Overwrite: o.Overwrite})
+}
+
+// conversion is one run over the parameters of a network.
+type conversion struct {
+	*source
+	plan       plan
+	checkpoint Checkpoint
+	dtype      weights.DType
+	progress   func(done, total int64)
+	report     *Report
+
+	mu    sync.Mutex // report
+	done  atomic.Int64
+	total int64
+	out   *weights.Writer
+}
+
+// dtypeOf is what a parameter is stored as: only weights are rounded.
+func (c *conversion) dtypeOf(role graph.Role) weights.DType {
+	switch role {
+	case graph.Weight:
+		return c.dtype
+	case graph.Sigma:
+		return weights.F64
+	}
+	return weights.F32
+}
+
+// infos lists the tensors of the file: the schema without what is optional and absent.
+func (c *conversion) infos() []weights.Info {
+	var infos []weights.Info
+	for _, p := range c.graph.Params() {
+		if _, ok := c.plan.targets[p.Name]; !ok && p.Role.Optional() {
+			continue
+		}
+		info := weights.Info{Name: p.Name, DType: c.dtypeOf(p.Role), Shape: p.Shape}
+		infos = append(infos, info)
+		c.total += info.Bytes()
+	}
+	return infos
+}
+
+func (c *conversion) write(ctx context.Context, dst string, o weights.CreateOptions) error {
+	var err error
+	if c.out, err = weights.Create(dst, o); err != nil {
+		return err
+	}
+	defer c.out.Close()
+	budget := semaphore.NewWeighted(inFlight)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, p := range c.graph.Params() {
+		t, ok := c.plan.targets[p.Name]
+		if !ok {
+			continue
+		}
+		need := min(t.source.Bytes(), inFlight)
+		if err := budget.Acquire(ctx, need); err != nil {
+			break // the group holds the first error
+		}
+		group.Go(func() error {
+			defer budget.Release(need)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return c.param(p, t)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil && err != context.Canceled {
+		return err
+	}
+	c.report.Bytes = c.total
+	return c.out.Commit()
+}
+
+// param writes one parameter, and the spectral norm beside it if it is a normalised weight.
+func (c *conversion) param(p *graph.Param, t target) error {
+	data, err := c.checkpoint.Bytes(t.source.Name)
+	if err != nil {
+		return err
+	}
+	if t.divide != "" {
+		if data, err = c.divided(t, data); err != nil {
+			return err
+		}
+		t.source.DType = weights.F32
+	}
+	info := weights.Info{Name: p.Name, DType: c.dtypeOf(p.Role), Shape: p.Shape}
+	err = c.out.WriteTensor(p.Name, func(w io.Writer) error { return transcode(w, info.DType, t.source.DType, data) })
+	if err != nil {
+		return err
+	}
+	if t.source.DType == weights.F64 {
+		c.note(fmt.Sprintf("%s is float64 in the source: rounded to %s", t.source.Name, info.DType))
+	}
+	c.advance(info.Bytes())
+	return c.spectralNorm(p, t, data)
+}
+
+// transcode writes data of a floating type as another; the same type is copied.
+func transcode(w io.Writer, to, from weights.DType, data []byte) error {
+	if to == from {
+		_, err := w.Write(data)
+		return err
+	}
+	width, ok := from.Size()
+	if !ok {
+		return fmt.Errorf("unknown dtype %q", from)
+	}
+	var values [1 << 12]float32
+	for len(data) > 0 {
+		n := min(len(data)/width, len(values))
+		if err := weights.Decode32(values[:n], from, data[:n*width]); err != nil {
+			return err
+		}
+		if err := weights.Encode(w, to, values[:n]); err != nil {
+			return err
+		}
+		data = data[n*width:]
+	}
+	return nil
+}
+
+// divided divides sums by their counter, in float32 as the source does (stored_mean / accumulation_counter).
+func (c *conversion) divided(t target, data []byte) ([]byte, error) {
+	counter, err := c.vector(t.divide)
+	if err != nil {
+		return nil, err
+	}
+	if len(counter) != 1 || !(counter[0] >= 1) {
+		return nil, fmt.Errorf("convert: %w: %q is %v, want a count from 1", weights.ErrFormat, t.divide, counter)
+	}
+	values := make([]float32, t.source.Elements())
+	if err := weights.Decode32(values, t.source.DType, data); err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v/float32(counter[0])))
+	}
+	return out, nil
+}
+
+// vector reads a source tensor as float64.
+func (c *conversion) vector(name string) ([]float64, error) {
+	for _, info := range c.checkpoint.Tensors() {
+		if info.Name != name {
+			continue
+		}
+		data, err := c.checkpoint.Bytes(name)
+		if err != nil {
+			return nil, err
+		}
+		values := make([]float64, info.Elements())
+		return values, weights.Decode64(values, info.DType, data)
+	}
+	return nil, fmt.Errorf("convert: %w: missing %q", weights.ErrFormat, name)
+}
+
+// spectralNorm computes and writes the sigma of a weight that has one.
+func (c *conversion) spectralNorm(p *graph.Param, t target, data []byte) error {
+	layer, ok := spectralLayer(p)
+	if _, announced := c.sigmaParam(layer); !ok || !announced {
+		return nil
+	}
+	u, ok := c.plan.targets[layer+".u"]
+	if !ok {
+		return fmt.Errorf("convert: %w: %s has no stored vector u to compute its spectral norm from", weights.ErrFormat, t.source.Name)
+	}
+	uValues, err := c.vector(u.source.Name)
+	if err != nil {
+		return err
+	}
+	var vValues []float64
+	if v, ok := c.plan.targets[layer+".v"]; ok {
+		if vValues, err = c.vector(v.source.Name); err != nil {
+			return err
+		}
+	}
+	if c.needsV && vValues == nil {
+		return fmt.Errorf("convert: %w: %s has no stored vector v to compute its spectral norm from", weights.ErrFormat, t.source.Name)
+	}
+	m, err := newMatrix(t.source, data)
+	if err != nil {
+		return err
+	}
+	if s := c.sigma; s == nil || len(uValues) != m.rows || (vValues != nil && len(vValues) != m.cols) {
+		return fmt.Errorf("convert: %w: %s: vectors of %d and %d for a matrix of %d x %d", weights.ErrFormat, layer, len(uValues), len(vValues), m.rows, m.cols)
+	}
+	sigma := c.sigma(m, uValues, vValues)
+	if !(math.Abs(sigma) > 0) || math.IsInf(sigma, 0) {
+		c.note(fmt.Sprintf("the spectral norm of %s is %v: the pictures will not be numbers", layer, sigma))
+	}
+	c.mu.Lock()
+	c.report.Sigma[layer] = sigma
+	c.mu.Unlock()
+	return c.out.WriteTensor(layer+".sigma", func(w io.Writer) error {
+		return binary.Write(w, binary.LittleEndian, sigma)
+	})
+}
+
+// spectralLayer is the layer of a weight parameter.
+func spectralLayer(p *graph.Param) (string, bool) {
+	const suffix = ".weight"
+	if p.Role != graph.Weight || len(p.Name) <= len(suffix) {
+		return "", false
+	}
+	return p.Name[:len(p.Name)-len(suffix)], true
+}
+
+func (c *conversion) sigmaParam(layer string) (*graph.Param, bool) {
+	for _, p := range c.graph.Params() {
+		if p.Role == graph.Sigma && p.Name == layer+".sigma" {
+			return p, true
+		}
+	}
+	return nil, false
+}
+
+func (c *conversion) note(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.Notes = append(c.report.Notes, text)
+}
+
+func (c *conversion) advance(n int64) {
+	done := c.done.Add(n)
+	if c.progress != nil {
+		c.progress(done, c.total)
+	}
+}
