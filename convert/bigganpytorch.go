@@ -254,7 +254,7 @@ func bottom(outputs, channels int) (int, error) {
 // down to a whole number of chunks by the constructor.
 func (a constructor) agree(resolution, classes, shared, chunks, chunk int, hier bool) error {
 	if a.Shared != nil && !*a.Shared {
-		return fmt.Errorf("G_shared is false: networks without a shared embedding are not supported")
+		return fmt.Errorf("argument G_shared is false: networks without a shared embedding are not supported")
 	}
 	if a.DimZ > 0 {
 		a.DimZ = a.DimZ / chunks * chunks
