@@ -1,0 +1,157 @@
+// Package cpu computes a network in float32 on all cores, in plain Go.
+//
+// Feature maps lie channels last, so that a convolution is a matrix product of pixels by
+// channels. Compile lowers the graph to steps. Slices of channels, normalisation, ReLU and
+// upsampling are not computed but kept as views (view.go) that the next step applies while
+// it reads; an upsampling before a 3x3 convolution becomes four 2x2 convolutions on the
+// small map; bias, residual and gamma are added where a convolution stores its result.
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// program is a compiled network. Everything but the pool of arenas is read-only.
+type program struct {
+	graph   *graph.Graph
+	threads int
+	vectors []vectorStep // once a run, for the whole batch
+	norms   []*norm      // once a sample, before maps
+	maps    []mapStep    // once a sample
+	exports []export
+	layout  layout
+
+	mu     sync.Mutex
+	arenas []*arena
+}
+
+// vectorStep computes vectors of the whole batch.
+type vectorStep interface {
+	run(e *env, batch int) error
+}
+
+// mapStep computes feature maps of one sample.
+type mapStep interface {
+	run(e *env) error
+}
+
+// env is what a step works with: the state of one run.
+type env struct {
+	*arena
+	program *program
+	ctx     context.Context
+	in      backend.Inputs
+	blend   backend.StatsBlend
+	sample  int
+	out     map[string]backend.Tensor
+}
+
+// Compile lowers a graph, divides weights by their spectral norms and packs them.
+func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Program, error) {
+	if o.Precision != "" && o.Precision != backend.F32 {
+		return nil, fmt.Errorf("%w: the cpu backend computes in f32, not in %q", backend.ErrUnavailable, o.Precision)
+	}
+	if err := backend.CheckKeep(g, o.Keep); err != nil {
+		return nil, err
+	}
+	if err := backend.CheckWeights(g, w); err != nil {
+		return nil, err
+	}
+	threads := o.Threads
+	if threads < 1 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	l := newLowering(g, w, o.Keep)
+	if err := l.lower(); err != nil {
+		return nil, err
+	}
+	if err := l.pack(threads); err != nil {
+		return nil, err
+	}
+	return &program{
+		graph: g, threads: threads, vectors: l.vectorSteps, norms: l.norms, maps: l.mapSteps, exports: l.exports, layout: l.plan(),
+	}, nil
+}
+
+// Run computes the vectors of the batch together and the maps sample by sample.
+func (p *program) Run(ctx context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
+	if err := backend.CheckInputs(p.graph, in); err != nil {
+		return nil, err
+	}
+	e := &env{
+		arena: p.acquire(in.Batch), program: p, ctx: ctx, in: in,
+		blend: backend.Blend(p.graph.Grid, in.Truncation, in.Stats), out: map[string]backend.Tensor{},
+	}
+	defer p.release(e.arena)
+	for _, x := range p.exports {
+		e.out[x.name] = backend.Tensor{Shape: append([]int{in.Batch}, x.shape...), Data: make([]float32, in.Batch*x.elements)}
+	}
+	for _, s := range p.vectors {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := s.run(e, in.Batch); err != nil {
+			return nil, err
+		}
+	}
+	for e.sample = range in.Batch {
+		for _, n := range p.norms {
+			n.prepare(e)
+		}
+		for _, s := range p.maps {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if err := s.run(e); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return e.out, nil
+}
+
+// Close drops the idle buffers.
+func (p *program) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.arenas = nil
+	return nil
+}
+
+// parallel calls f for 0 .. n-1 on the program's threads; worker tells the threads apart.
+// It stops early when the context ends.
+func (e *env) parallel(n int, f func(worker, i int)) error {
+	threads := min(e.program.threads, n)
+	if threads <= 1 {
+		for i := range n {
+			if err := e.ctx.Err(); err != nil {
+				return err
+			}
+			f(0, i)
+		}
+		return nil
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for worker := range threads {
+		wg.Go(func() {
+			for e.ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				f(worker, i)
+			}
+		})
+	}
+	wg.Wait()
+	return e.ctx.Err()
+}

@@ -1,0 +1,447 @@
+package cpu
+
+import (
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
+	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// lowering turns a graph into steps. Vectors come first, for they depend on no map.
+type lowering struct {
+	graph *graph.Graph
+	w     weights.Source
+	wants map[*graph.Node][]string // names under which a node's value is returned
+	users [][]*graph.Node          // by node id, one entry a use
+
+	vectorOf map[*graph.Node]*vector
+	viewOf   map[*graph.Node]view
+	owner    map[*graph.Node]*convStep // the convolution whose whole, final output the node is
+	pending  map[*graph.Node]*convStep // by sum: the convolution that will store it
+
+	vectorSteps []vectorStep
+	vectorSizes []int
+	mapSteps    []mapStep
+	norms       []*norm
+	normValues  int
+	buffers     []*buffer
+	scratch     int
+	exports     []export
+	packers     []func() error
+}
+
+func newLowering(g *graph.Graph, w weights.Source, keep []string) *lowering {
+	l := &lowering{
+		graph: g, w: w, wants: map[*graph.Node][]string{}, users: make([][]*graph.Node, len(g.Nodes)),
+		vectorOf: map[*graph.Node]*vector{}, viewOf: map[*graph.Node]view{},
+		owner: map[*graph.Node]*convStep{}, pending: map[*graph.Node]*convStep{},
+	}
+	named := map[string]bool{}
+	want := func(name string, n *graph.Node) {
+		if !named[name] {
+			named[name] = true
+			l.wants[n] = append(l.wants[n], name)
+			l.exports = append(l.exports, export{name, n.Shape, n.Elements()})
+		}
+	}
+	for _, o := range g.Outputs {
+		want(o.Name, o.Node)
+	}
+	for _, name := range keep {
+		if n, ok := g.Node(name); ok {
+			want(name, n)
+		}
+	}
+	for _, n := range g.Nodes {
+		for _, in := range n.In {
+			l.users[in.ID] = append(l.users[in.ID], n)
+		}
+	}
+	return l
+}
+
+// onlyUser is the single user of a node whose own value nobody wants, or nil.
+func (l *lowering) onlyUser(n *graph.Node) *graph.Node {
+	if len(l.users[n.ID]) == 1 && l.wants[n] == nil {
+		return l.users[n.ID][0]
+	}
+	return nil
+}
+
+func (l *lowering) lower() error {
+	for _, n := range l.graph.Nodes {
+		if len(n.Shape) != 1 {
+			continue
+		}
+		if err := l.vector(n); err != nil {
+			return err
+		}
+		for _, name := range l.wants[n] {
+			l.vectorSteps = append(l.vectorSteps, &exportVector{name, l.vectorOf[n]})
+		}
+	}
+	for _, n := range l.graph.Nodes {
+		if len(n.Shape) != 3 {
+			continue
+		}
+		if err := l.feature(n); err != nil {
+			return err
+		}
+		for _, name := range l.wants[n] {
+			v := l.viewOf[n]
+			l.emit(&exportMap{name, v}, nil, v)
+			l.needScratch(v.c)
+		}
+	}
+	return nil
+}
+
+// newVector reserves a batch vector.
+func (l *lowering) newVector(n int) *vector {
+	l.vectorSizes = append(l.vectorSizes, n)
+	return &vector{id: len(l.vectorSizes) - 1, width: n, n: n}
+}
+
+// vector lowers a node of rank 1.
+func (l *lowering) vector(n *graph.Node) error {
+	if l.vectorOf[n] != nil {
+		return nil // computed beside another layer
+	}
+	in := make([]*vector, len(n.In))
+	for i, x := range n.In {
+		in[i] = l.vectorOf[x]
+	}
+	switch n.Op {
+	case graph.Input:
+		v := l.newVector(n.Shape[0])
+		l.vectorOf[n] = v
+		l.vectorSteps = append(l.vectorSteps, &inputStep{n.Name, v})
+	case graph.Slice:
+		part := *in[0]
+		part.at += n.Start
+		part.n = n.Len
+		l.vectorOf[n] = &part
+	case graph.Concat:
+		v := l.newVector(n.Shape[0])
+		l.vectorOf[n] = v
+		l.vectorSteps = append(l.vectorSteps, &concatVectors{in, v})
+	case graph.Linear, graph.Embed:
+		l.linear(n.In[0])
+	case graph.ReLU, graph.Tanh, graph.Add, graph.AddScaled:
+		v := l.newVector(n.Shape[0])
+		l.vectorOf[n] = v
+		factor, err := l.gain(n)
+		if err != nil {
+			return err
+		}
+		l.vectorSteps = append(l.vectorSteps, &pointwiseVectors{n.Op, in, factor, v})
+	default:
+		return fmt.Errorf("cpu: %s: no %s on vectors", n.Name, n.Op)
+	}
+	return nil
+}
+
+// gain is gamma of AddScaled, 1 for other nodes.
+func (l *lowering) gain(n *graph.Node) (float32, error) {
+	gamma := [1]float32{1}
+	if n.Op != graph.AddScaled {
+		return 1, nil
+	}
+	err := l.w.Float32s(gamma[:], n.Gain.Name)
+	return gamma[0], err
+}
+
+// linear makes one step of all linear layers on a vector.
+func (l *lowering) linear(x *graph.Node) {
+	s := &linearStep{from: l.vectorOf[x]}
+	total := 0
+	for _, u := range l.users[x.ID] {
+		if u.Op == graph.Linear || u.Op == graph.Embed {
+			s.nodes = append(s.nodes, u)
+			s.starts = append(s.starts, total)
+			total += u.Shape[0]
+		}
+	}
+	s.to = l.newVector(total)
+	for i, u := range s.nodes {
+		part := *s.to
+		part.at, part.n = s.starts[i], u.Shape[0]
+		l.vectorOf[u] = &part
+	}
+	l.vectorSteps = append(l.vectorSteps, s)
+	l.packers = append(l.packers, func() error { return s.pack(l.w) })
+}
+
+// newBuffer reserves room for a feature map.
+func (l *lowering) newBuffer(size int) *buffer {
+	b := &buffer{id: len(l.buffers), size: size}
+	l.buffers = append(l.buffers, b)
+	return b
+}
+
+// newMap reserves a map and its plain view.
+func (l *lowering) newMap(c, h, w int) view {
+	return view{buf: l.newBuffer(c * h * w), stride: c, c: c, h: h, w: w}
+}
+
+// emit appends a step and notes the lifetimes of what it writes and reads.
+func (l *lowering) emit(s mapStep, writes []*buffer, reads ...view) {
+	at := len(l.mapSteps)
+	l.mapSteps = append(l.mapSteps, s)
+	for _, b := range writes {
+		b.first, b.last = at, at
+	}
+	for _, v := range reads {
+		v.buf.last = at
+	}
+}
+
+func (l *lowering) needScratch(n int) { l.scratch = max(l.scratch, n) }
+
+// materialize computes a view into a buffer of its own.
+func (l *lowering) materialize(v view) view {
+	h, w := v.size()
+	out := l.newMap(v.c, h, w)
+	l.emit(&combineStep{in: v, out: out.buf}, []*buffer{out.buf}, v)
+	l.needScratch(v.c)
+	return out
+}
+
+// plain is the view itself if its buffer holds its values, else a computed one.
+func (l *lowering) plain(v view) view {
+	if v.plain() {
+		return v
+	}
+	return l.materialize(v)
+}
+
+// feature lowers a node of rank 3.
+func (l *lowering) feature(n *graph.Node) error {
+	if _, done := l.viewOf[n]; done {
+		return nil // computed beside another convolution
+	}
+	var in []view
+	for _, x := range n.In {
+		in = append(in, l.viewOf[x]) // zero for vectors, and for a convolution that waits for its sum
+	}
+	switch n.Op {
+	case graph.Reshape:
+		out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
+		l.emit(&reshapeStep{l.vectorOf[n.In[0]], n.Order, n.Shape, out.buf}, []*buffer{out.buf})
+		l.viewOf[n] = out
+	case graph.Slice:
+		l.slice(n, in[0])
+	case graph.Norm:
+		v := l.plain(in[0])
+		var err error
+		v.norm, err = l.norm(n)
+		l.viewOf[n] = v
+		return err
+	case graph.ReLU:
+		v := in[0]
+		v.relu = true
+		l.viewOf[n] = v
+	case graph.Upsample:
+		v := in[0]
+		if v.up {
+			v = l.materialize(v)
+		}
+		v.up = true
+		l.viewOf[n] = v
+	case graph.MaxPool:
+		out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
+		l.emit(&poolStep{in[0], out.buf}, []*buffer{out.buf}, in[0])
+		l.needScratch(n.Shape[0])
+		l.viewOf[n] = out
+	case graph.Concat:
+		out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
+		l.emit(&concatStep{in, out.buf, n.Shape[0]}, []*buffer{out.buf}, in...)
+		l.viewOf[n] = out
+	case graph.Conv:
+		l.conv(n, in[0])
+	case graph.Add, graph.AddScaled:
+		return l.sum(n)
+	case graph.Attention:
+		l.attention(n, in[0], in[1], in[2])
+	case graph.Tanh:
+		l.tanh(n, in[0])
+	default:
+		return fmt.Errorf("cpu: %s: no %s on maps", n.Name, n.Op)
+	}
+	return nil
+}
+
+// slice takes channels of a view. A convolution of which nothing else is used has computed no others.
+func (l *lowering) slice(n *graph.Node, v view) {
+	if s := l.owner[n.In[0]]; s != nil && s.to > 0 {
+		l.owner[n] = s
+		l.viewOf[n] = v
+		return
+	}
+	v = l.plain(v)
+	v.channel += n.Start
+	v.c = n.Len
+	l.viewOf[n] = v
+}
+
+// norm prepares a normalisation: its statistics are read now, its vectors at every run.
+func (l *lowering) norm(n *graph.Node) (*norm, error) {
+	s := &norm{node: n, at: l.normValues}
+	l.normValues += n.Shape[0]
+	l.norms = append(l.norms, s)
+	tables := map[*graph.Param]*[]float32{n.Mean: &s.mean, n.Var: &s.vari}
+	if len(n.In) == 3 {
+		s.scale, s.offset = l.vectorOf[n.In[1]], l.vectorOf[n.In[2]]
+	} else {
+		tables[n.Gain], tables[n.Bias] = &s.gain, &s.bias
+	}
+	for p, table := range tables {
+		*table = make([]float32, p.Elements())
+		if err := l.w.Float32s(*table, p.Name); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// conv lowers a convolution, or all 1x1 convolutions of the same input together.
+func (l *lowering) conv(n *graph.Node, in view) {
+	size := n.Weight.Shape[2]
+	s := &convStep{nodes: []*graph.Node{n}, in: in, outs: n.Shape[0], phases: phasesOf(size, in.up)}
+	if u := l.onlyUser(n); u != nil && u.Op == graph.Slice {
+		s.from, s.to, s.outs = u.Start, u.Start+u.Len, u.Len
+	}
+	lazyUp := size == 1 && in.up
+	if sum := l.onlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
+		l.pending[sum] = s
+		l.packConv(s)
+		return
+	}
+	if size == 1 && s.to == 0 {
+		s.nodes, s.outs = l.siblings(n, lazyUp)
+	}
+	out := l.emitConv(s, lazyUp)
+	if len(s.nodes) == 1 {
+		l.owner[n] = s
+	}
+	at := 0
+	for _, node := range s.nodes {
+		part := out
+		part.channel, part.c = at, node.Shape[0]
+		if s.to > 0 {
+			part.c = s.outs
+		}
+		l.viewOf[node] = part
+		at += part.c
+	}
+	l.packConv(s)
+}
+
+// hosts reports whether a convolution can store the sum that uses it.
+func (l *lowering) hosts(sum, conv *graph.Node) bool {
+	return l.pending[sum] == nil && (sum.Op == graph.Add || sum.Op == graph.AddScaled && sum.In[1] == conv)
+}
+
+// siblings are the 1x1 convolutions of n's input that store nothing but their own output.
+func (l *lowering) siblings(n *graph.Node, lazyUp bool) (nodes []*graph.Node, outs int) {
+	for _, u := range l.users[n.In[0].ID] {
+		if u.Op != graph.Conv || u.Weight.Shape[2] != 1 {
+			continue
+		}
+		if only := l.onlyUser(u); u != n && only != nil && (only.Op == graph.Slice || !lazyUp && l.hosts(only, u)) {
+			continue
+		}
+		nodes = append(nodes, u)
+		outs += u.Shape[0]
+	}
+	return nodes, outs
+}
+
+// emitConv reserves the output and appends the step.
+func (l *lowering) emitConv(s *convStep, lazyUp bool) view {
+	scale := s.phases[0].scale
+	out := l.newMap(s.outs, scale*s.in.h, scale*s.in.w)
+	s.out = out.buf
+	reads := []view{s.in}
+	if s.residual != nil {
+		reads = append(reads, *s.residual)
+	}
+	l.emit(s, []*buffer{out.buf}, reads...)
+	l.needScratch(convScratch)
+	out.up = lazyUp
+	return out
+}
+
+func (l *lowering) packConv(s *convStep) {
+	l.packers = append(l.packers, func() error { return s.pack(l.w) })
+}
+
+// sum lets the waiting convolution store it, or adds views.
+func (l *lowering) sum(n *graph.Node) error {
+	if s := l.pending[n]; s != nil {
+		other := n.In[0]
+		if other == s.nodes[0] {
+			other = n.In[1]
+		}
+		residual := l.plain(l.viewOf[other])
+		s.residual, s.factor = &residual, n.Gain
+		l.viewOf[n] = l.emitConv(s, false)
+		l.owner[n] = s
+		return nil
+	}
+	a, b := l.viewOf[n.In[0]], l.viewOf[n.In[1]]
+	factor, err := l.gain(n)
+	if err != nil {
+		return err
+	}
+	out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
+	l.emit(&combineStep{in: a, add: &b, factor: factor, out: out.buf}, []*buffer{out.buf}, a, b)
+	l.needScratch(n.Shape[0])
+	l.viewOf[n] = out
+	return nil
+}
+
+func (l *lowering) attention(n *graph.Node, theta, phi, g view) {
+	s := &attentionStep{theta: theta, phi: phi, g: g}
+	keys := s.keys()
+	s.packedPhi = l.newBuffer(kernel.Panels(keys, kernel.NR) * kernel.NR * phi.c)
+	s.packedG = l.newBuffer(kernel.Panels(g.c, kernel.NR) * kernel.NR * keys)
+	out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
+	s.out = out.buf
+	l.emit(s, []*buffer{s.packedPhi, s.packedG, out.buf}, theta, phi, g)
+	l.needScratch(s.scratchSize())
+	l.viewOf[n] = out
+}
+
+// tanh is applied where a convolution stores, if nobody wants the value before.
+func (l *lowering) tanh(n *graph.Node, in view) {
+	if s := l.owner[n.In[0]]; s != nil && l.onlyUser(n.In[0]) == n && in.plain() && !in.up {
+		s.tanh = true
+		l.viewOf[n] = in
+		return
+	}
+	h, w := in.size()
+	out := l.newMap(in.c, h, w)
+	l.emit(&combineStep{in: in, factor: 1, out: out.buf, tanh: true}, []*buffer{out.buf}, in)
+	l.needScratch(in.c)
+	l.viewOf[n] = out
+}
+
+// pack reads and packs the weights of all steps in parallel.
+func (l *lowering) pack(threads int) error {
+	var group errgroup.Group
+	group.SetLimit(threads)
+	for _, pack := range l.packers {
+		group.Go(pack)
+	}
+	return group.Wait()
+}
+
+// plan places the buffers.
+func (l *lowering) plan() layout {
+	offset, total := place(l.buffers)
+	return layout{offset: offset, total: total, vectors: l.vectorSizes, norms: l.normValues, scratch: l.scratch}
+}

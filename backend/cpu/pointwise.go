@@ -1,0 +1,172 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/biggan-zoo/biggan/graph"
+)
+
+// pixelsBlock is how many pixels a work item of the plain steps handles.
+const pixelsBlock = 512
+
+// readPixel writes all channels of a pixel of a view, as the graph sees it, to dst.
+func (r reader) readPixel(dst []float32, y, x int, up bool) {
+	if up {
+		y, x = y/2, x/2
+	}
+	r.copyTo(dst, 1, y*r.w+x, 0, len(dst))
+}
+
+// combineStep writes a view to a buffer of its own: out = in + factor·add (add may be nil).
+type combineStep struct {
+	in     view
+	add    *view
+	factor float32
+	out    *buffer
+	tanh   bool
+}
+
+func (s *combineStep) run(e *env) error {
+	in, out := s.in.reader(e), e.bytesOf(s.out)
+	var add reader
+	if s.add != nil {
+		add = s.add.reader(e)
+	}
+	h, w := s.in.size()
+	c := s.in.c
+	return e.parallel((h*w+pixelsBlock-1)/pixelsBlock, func(worker, item int) {
+		other := e.scratch[worker][:c]
+		for pixel := item * pixelsBlock; pixel < min((item+1)*pixelsBlock, h*w); pixel++ {
+			y, x := pixel/w, pixel%w
+			dst := out[pixel*c:][:c]
+			in.readPixel(dst, y, x, s.in.up)
+			if s.add != nil {
+				add.readPixel(other, y, x, s.add.up)
+				for i, v := range other {
+					dst[i] += v * s.factor
+				}
+			}
+			if s.tanh {
+				tanh(dst)
+			}
+		}
+	})
+}
+
+func tanh(x []float32) {
+	for i, v := range x {
+		x[i] = float32(math.Tanh(float64(v)))
+	}
+}
+
+// poolStep takes the maximum of each 2x2 square.
+type poolStep struct {
+	in  view
+	out *buffer
+}
+
+func (s *poolStep) run(e *env) error {
+	in, out := s.in.reader(e), e.bytesOf(s.out)
+	h, w := s.in.size()
+	c := s.in.c
+	return e.parallel(h/2, func(worker, y int) {
+		other := e.scratch[worker][:c]
+		for x := range w / 2 {
+			dst := out[(y*(w/2)+x)*c:][:c]
+			in.readPixel(dst, 2*y, 2*x, s.in.up)
+			for _, d := range [][2]int{{0, 1}, {1, 0}, {1, 1}} {
+				in.readPixel(other, 2*y+d[0], 2*x+d[1], s.in.up)
+				for i, v := range other {
+					dst[i] = max(dst[i], v)
+				}
+			}
+		}
+	})
+}
+
+// reshapeStep makes a map of the sample's vector.
+type reshapeStep struct {
+	from  *vector
+	order graph.Order
+	shape []int
+	out   *buffer
+}
+
+func (s *reshapeStep) run(e *env) error {
+	from, out := s.from.of(e), e.bytesOf(s.out)
+	if s.order == graph.HWC {
+		copy(out, from)
+		return nil
+	}
+	c, hw := s.shape[0], s.shape[1]*s.shape[2]
+	for ch := range c {
+		for p := range hw {
+			out[p*c+ch] = from[ch*hw+p]
+		}
+	}
+	return nil
+}
+
+// concatStep joins maps along the channels.
+type concatStep struct {
+	in  []view
+	out *buffer
+	c   int
+}
+
+func (s *concatStep) run(e *env) error {
+	out := e.bytesOf(s.out)
+	h, w := s.in[0].size()
+	return e.parallel(h, func(_, y int) {
+		at := 0
+		for _, v := range s.in {
+			in := v.reader(e)
+			for x := range w {
+				in.readPixel(out[(y*w+x)*s.c+at:][:v.c], y, x, v.up)
+			}
+			at += v.c
+		}
+	})
+}
+
+// export is a tensor that a run returns.
+type export struct {
+	name     string
+	shape    []int
+	elements int
+}
+
+// exportMap writes a view to a result, channels first.
+type exportMap struct {
+	name string
+	in   view
+}
+
+func (s *exportMap) run(e *env) error {
+	in := s.in.reader(e)
+	h, w := s.in.size()
+	c := s.in.c
+	dst := e.out[s.name].Data[e.sample*c*h*w:][:c*h*w]
+	return e.parallel(h, func(worker, y int) {
+		values := e.scratch[worker][:c]
+		for x := range w {
+			in.readPixel(values, y, x, s.in.up)
+			for ch, v := range values {
+				dst[(ch*h+y)*w+x] = v
+			}
+		}
+	})
+}
+
+// exportVector writes a vector of the whole batch to a result.
+type exportVector struct {
+	name string
+	in   *vector
+}
+
+func (s *exportVector) run(e *env, batch int) error {
+	for sample := range batch {
+		copy(e.out[s.name].Data[sample*s.in.n:], s.in.row(e, sample))
+	}
+	return nil
+}

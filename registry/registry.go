@@ -1,0 +1,174 @@
+// Package registry holds the tables of what can be chosen by name: architectures,
+// models and backends. It knows how nothing works.
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/biggan-zoo/biggan/arch/biggan"
+	"github.com/biggan-zoo/biggan/arch/deep"
+	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/backend/cpu"
+	"github.com/biggan-zoo/biggan/backend/reference"
+	"github.com/biggan-zoo/biggan/graph"
+)
+
+// ErrUnknown means that a name is in no table; the error that wraps it lists the valid
+// ones and the nearest.
+var ErrUnknown = errors.New("unknown name")
+
+// Architecture builds networks of one family.
+type Architecture struct {
+	Name string
+	// Generator builds G from the JSON config that a weights file carries.
+	Generator func(name string, config []byte) (*graph.Graph, error)
+}
+
+// Architectures are the network families.
+var Architectures = []Architecture{
+	{"biggan", func(name string, config []byte) (*graph.Graph, error) {
+		c, err := biggan.ParseConfig(config)
+		if err != nil {
+			return nil, err
+		}
+		return biggan.Generator(name, c)
+	}},
+	{"biggan-deep", func(name string, config []byte) (*graph.Graph, error) {
+		c, err := deep.ParseConfig(config)
+		if err != nil {
+			return nil, err
+		}
+		return deep.Generator(name, c)
+	}},
+}
+
+// Model is a network that is known by name.
+type Model struct {
+	Name         string
+	Architecture string
+	Resolution   int // pixels a side
+	Config       any // the architecture's Config
+	Embedded     bool
+	Licence      string // what is known about the licence of the weights
+}
+
+// ConfigJSON is the config as a weights file carries it.
+func (m Model) ConfigJSON() ([]byte, error) { return json.Marshal(m.Config) }
+
+// Graph builds the generator.
+func (m Model) Graph() (*graph.Graph, error) {
+	config, err := m.ConfigJSON()
+	if err != nil {
+		return nil, err
+	}
+	a, err := FindArchitecture(m.Architecture)
+	if err != nil {
+		return nil, err
+	}
+	return a.Generator(m.Name, config)
+}
+
+const deepMindLicence = "DeepMind's hub documentation, as far as found, states no licence for the weights"
+
+// Models are the six released generators and the embedded one.
+var Models = []Model{
+	{"letters", "biggan-deep", 32, lettersConfig, true, "the project's own, under the project's licence"},
+	{"biggan-128", "biggan", 128, biggan.BigGAN128, false, deepMindLicence},
+	{"biggan-256", "biggan", 256, biggan.BigGAN256, false, deepMindLicence},
+	{"biggan-512", "biggan", 512, biggan.BigGAN512, false, deepMindLicence},
+	{"biggan-deep-128", "biggan-deep", 128, deep.Deep128, false, deepMindLicence},
+	{"biggan-deep-256", "biggan-deep", 256, deep.Deep256, false, deepMindLicence},
+	{"biggan-deep-512", "biggan-deep", 512, deep.Deep512, false, deepMindLicence},
+}
+
+// lettersConfig is a BigGAN-deep of 32x32 pixels and 26 classes, A to Z.
+var lettersConfig = deep.Config{
+	OutputDim: 32, ZDim: 64, ClassEmbedDim: 64, ChannelWidth: 16, NumClasses: 26,
+	Layers: []deep.Layer{
+		{Up: false, In: 16, Out: 16}, {Up: true, In: 16, Out: 8}, {Up: false, In: 8, Out: 8}, {Up: true, In: 8, Out: 4},
+		{Up: false, In: 4, Out: 4}, {Up: true, In: 4, Out: 2}, {Up: false, In: 2, Out: 1},
+	},
+	AttentionLayerPosition: 4, Eps: 1e-4, NStats: 51,
+}
+
+// Backend computes networks.
+type Backend struct {
+	Name    string
+	Title   string
+	Compile backend.Compile
+}
+
+// Backends are in the order that "auto" tries.
+var Backends = []Backend{
+	{"cpu", "float32 in Go, parallel", cpu.Compile},
+	{"reference", "float64 on spaGO, the oracle", reference.Compile},
+}
+
+// FindArchitecture looks an architecture up.
+func FindArchitecture(name string) (Architecture, error) {
+	return find("architecture", Architectures, func(a Architecture) string { return a.Name }, name)
+}
+
+// FindModel looks a model up.
+func FindModel(name string) (Model, error) {
+	return find("model", Models, func(m Model) string { return m.Name }, name)
+}
+
+// FindBackend looks a backend up; "auto" is the first.
+func FindBackend(name string) (Backend, error) {
+	if name == "auto" || name == "" {
+		return Backends[0], nil
+	}
+	return find("backend", Backends, func(b Backend) string { return b.Name }, name)
+}
+
+func find[T any](kind string, table []T, nameOf func(T) string, name string) (T, error) {
+	var names []string
+	for _, entry := range table {
+		if nameOf(entry) == name {
+			return entry, nil
+		}
+		names = append(names, nameOf(entry))
+	}
+	var none T
+	hint := ""
+	if near := Nearest(name, names); near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", near)
+	}
+	return none, fmt.Errorf("%w: no %s %q (there are %s)%s", ErrUnknown, kind, name, strings.Join(names, ", "), hint)
+}
+
+// Nearest is the candidate that a typing error most likely meant, or "" if none is near:
+// the smallest Levenshtein distance, ignoring case, of at most a third of the length.
+func Nearest(name string, candidates []string) string {
+	best, bestDistance := "", max(len(name)/3, 1)+1
+	for _, c := range candidates {
+		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two byte strings.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
