@@ -1,0 +1,70 @@
+// Package render makes pictures of a generator's output: images, grids, and PNG files
+// that say how they were made.
+package render
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+
+	"github.com/biggan-zoo/biggan/backend"
+)
+
+// Images converts [n,3,h,w] in [-1,1] to n pictures as the Colab demo does: the byte is
+// the integer part of (x+1)/2·256, at most 255. A value that is no number is an error.
+func Images(t backend.Tensor) ([]image.Image, error) {
+	if len(t.Shape) != 4 || t.Shape[1] != 3 {
+		return nil, fmt.Errorf("render: tensor of shape %v, want [n 3 h w]", t.Shape)
+	}
+	n, h, w := t.Shape[0], t.Shape[2], t.Shape[3]
+	images := make([]image.Image, n)
+	for i := range images {
+		m := image.NewNRGBA(image.Rect(0, 0, w, h))
+		for c := range 3 {
+			plane := t.Data[(i*3+c)*h*w:][:h*w]
+			for p, v := range plane {
+				if v != v {
+					return nil, fmt.Errorf("render: picture %d holds values that are no numbers: the weights or the latent vectors are broken", i)
+				}
+				m.Pix[4*p+c] = pixel(v)
+			}
+		}
+		for p := range h * w {
+			m.Pix[4*p+3] = 255
+		}
+		images[i] = m
+	}
+	return images, nil
+}
+
+func pixel(v float32) byte { return byte(min(max((v+1)/2*256, 0), 255)) }
+
+// gap is the white line between the pictures of a grid, in pixels.
+const gap = 1
+
+// Grid puts pictures of one size side by side, columns in a row, on white.
+func Grid(images []image.Image, columns int) image.Image {
+	columns = max(min(columns, len(images)), 1)
+	if len(images) == 1 {
+		return images[0]
+	}
+	size := images[0].Bounds().Size()
+	rows := (len(images) + columns - 1) / columns
+	sheet := image.NewNRGBA(image.Rect(0, 0, columns*(size.X+gap)-gap, rows*(size.Y+gap)-gap))
+	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
+	for i, m := range images {
+		at := image.Pt(i%columns*(size.X+gap), i/columns*(size.Y+gap))
+		draw.Draw(sheet, image.Rectangle{Min: at, Max: at.Add(size)}, m, m.Bounds().Min, draw.Src)
+	}
+	return sheet
+}
+
+// Columns is the number of columns of the squarest grid of n pictures.
+func Columns(n int) int {
+	c := 1
+	for c*c < n {
+		c++
+	}
+	return c
+}

@@ -1,0 +1,212 @@
+package verify_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/registry"
+	"github.com/biggan-zoo/biggan/verify"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+const golden = "../testdata/golden/"
+
+// open converts a golden checkpoint and opens the result.
+func open(t *testing.T, src, config string) (*weights.File, *graph.Graph) {
+	t.Helper()
+	var o convert.Options
+	if config != "" {
+		var err error
+		if o.Config, err = os.ReadFile(golden + config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dst := filepath.Join(t.TempDir(), "model.safetensors")
+	if _, err := convert.File(t.Context(), golden+src, dst, o); err != nil {
+		t.Fatal(err)
+	}
+	f := openFile(t, dst)
+	meta, err := weights.ParseMeta(f.Metadata())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := registry.FindArchitecture(meta.Architecture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := a.Generator("model", meta.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, g
+}
+
+func openFile(t *testing.T, path string) *weights.File {
+	t.Helper()
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// backends are judged against recordings with the tolerances of the project.
+var backends = map[string]float64{"reference": 1e-5, "cpu": 3e-5}
+
+func compiler(t *testing.T, name string, g *graph.Graph, w weights.Source) func([]string) (backend.Program, error) {
+	t.Helper()
+	b, err := registry.FindBackend(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(keep []string) (backend.Program, error) {
+		return b.Compile(g, w, backend.Options{Keep: keep})
+	}
+}
+
+// TestRecordings compares with what PyTorch computed, every recorded node by name.
+func TestRecordings(t *testing.T) {
+	for _, c := range []struct {
+		src, config string
+		recordings  map[string][2]int // nodes and spectral norms that must have been compared
+	}{
+		{"letters", "", map[string][2]int{
+			"letters/hf_t0.02.safetensors": {1, 0}, "letters/hf_t0.40.safetensors": {1, 0},
+			"letters/hf_t0.50.safetensors": {100, 0}, "letters/hf_t1.00.safetensors": {1, 0},
+		}},
+		{"biggan-pytorch/biggan64/G_ema.pth", "biggan-pytorch/biggan64/config.json", map[string][2]int{"biggan-pytorch/biggan64/recording.safetensors": {9, 34}}},
+		{"biggan-pytorch/biggan64-wrapped/G_ema.pth", "biggan-pytorch/biggan64-wrapped/config.json", map[string][2]int{"biggan-pytorch/biggan64-wrapped/recording.safetensors": {9, 34}}},
+		{"biggan-pytorch/biggandeep64/G_ema.pth", "biggan-pytorch/biggandeep64/config.json", map[string][2]int{"biggan-pytorch/biggandeep64/recording.safetensors": {13, 102}}},
+	} {
+		w, g := open(t, c.src, c.config)
+		for recording, compared := range c.recordings {
+			for name, tolerance := range backends {
+				r, err := verify.Recording(t.Context(), g, w, compiler(t, name, g, w), openFile(t, golden+recording), recording, verify.Options{Tolerance: tolerance})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range append(r.Nodes, r.Sigma...) {
+					if !d.OK {
+						t.Errorf("%s on %s: %s differs by %g at %d, tolerance %g", recording, name, d.Name, d.Max, d.At, d.Tolerance)
+					}
+				}
+				if len(r.Nodes) != compared[0] || len(r.Sigma) != compared[1] || len(r.Skipped) > 0 {
+					t.Errorf("%s: compared %d nodes and %d norms, want %v; skipped %v", recording, len(r.Nodes), len(r.Sigma), compared, r.Skipped)
+				}
+			}
+		}
+	}
+}
+
+// TestMyBN compares the layout that stores sums of statistics; its file is no recording.
+func TestMyBN(t *testing.T) {
+	const folder = "biggan-pytorch/biggan32-mybn/"
+	w, g := open(t, folder+"G_ema.pth", folder+"config.json")
+	f := openFile(t, golden+folder+"expected.safetensors")
+	info, _ := f.Info("z")
+	n := info.Shape[0]
+	z := make([]float32, info.Elements())
+	classes, _ := f.Bytes("y")
+	if err := f.Float32s(z, "z"); err != nil {
+		t.Fatal(err)
+	}
+	y := make([]float32, n*10)
+	for i := range n {
+		y[i*10+int(classes[4*i])] = 1
+	}
+	nodes := map[string]string{"images": "image", "shared": "shared"}
+	for _, node := range g.Nodes {
+		if _, ok := f.Info("act.G." + node.Name); ok {
+			nodes["act.G."+node.Name] = node.Name
+		}
+	}
+	if len(nodes) < 10 {
+		t.Fatalf("only %v to compare", nodes)
+	}
+	var keep []string
+	for _, node := range nodes {
+		keep = append(keep, node)
+	}
+	for name := range backends {
+		p, err := compiler(t, name, g, w)(keep)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.Run(t.Context(), backend.Inputs{Batch: n, Tensors: map[string][]float32{"z": z, "y": y}, Truncation: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for recorded, node := range nodes {
+			info, _ := f.Info(recorded)
+			want := make([]float32, info.Elements())
+			if err := f.Float32s(want, recorded); err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range want { // activations are those of the first sample
+				if d := math.Abs(float64(out[node].Data[i] - v)); d > 3e-5*max(1, math.Abs(float64(v))) {
+					t.Errorf("%s: %s differs by %g at %d", name, recorded, d, i)
+					break
+				}
+			}
+		}
+	}
+}
+
+// TestPrograms compares two backends, and a spoiled input that must be told.
+func TestPrograms(t *testing.T) {
+	w, g := open(t, "letters", "")
+	in, err := verify.ReadInputs(openFile(t, golden+"letters/hf_t0.40.safetensors"), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpu := compiler(t, "cpu", g, w)
+	r, err := verify.Programs(t.Context(), g, cpu, compiler(t, "reference", g, w), in, "reference", 3e-5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.OK || r.First != "" || len(r.Nodes) != len(g.Nodes)-2 {
+		t.Errorf("ok %v, first %q, %d nodes of %d", r.OK, r.First, len(r.Nodes), len(g.Nodes))
+	}
+	spoiled := func(keep []string) (backend.Program, error) {
+		p, err := cpu(keep)
+		return offset{p, "generator.layers.3"}, err
+	}
+	r, err = verify.Programs(t.Context(), g, spoiled, cpu, in, "cpu", 3e-5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.OK || r.First != "generator.layers.3" {
+		t.Errorf("ok %v, first %q", r.OK, r.First)
+	}
+}
+
+// offset is a program with one wrong node.
+type offset struct {
+	backend.Program
+	node string
+}
+
+func (o offset) Run(ctx context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
+	out, err := o.Program.Run(ctx, in)
+	if err == nil {
+		out[o.node].Data[5] = float32(math.NaN())
+	}
+	return out, err
+}
+
+// TestReadInputs refuses files that are no inputs of the network.
+func TestReadInputs(t *testing.T) {
+	_, g := open(t, "letters", "")
+	_, err := verify.ReadInputs(openFile(t, golden+"fullsize/deep-128_0.safetensors"), g)
+	if !errors.Is(err, weights.ErrFormat) {
+		t.Errorf("inputs of another network: %v", err)
+	}
+}
