@@ -34,6 +34,8 @@ type Options struct {
 	Config    []byte        // JSON: config.json (hf) or constructor arguments (biggan-pytorch); nil = beside the file or off the shapes
 	DType     weights.DType // of the weights: F32 (also ""), F16, BF16
 	Overwrite bool
+	// Generator builds the graph of a file in the unified format; needed to encode one again.
+	Generator func(architecture string, config []byte) (*graph.Graph, error)
 
 	Model, Converter, LicenseNote string
 	Labels                        []string
@@ -112,7 +114,7 @@ func FromCheckpoint(ctx context.Context, ck Checkpoint, dst string, o Options) (
 		return nil, err
 	}
 	report := &Report{SourceFormat: s.format, Notes: s.notes, Dropped: []Dropped{}, Sigma: map[string]float64{}}
-	return report, s.convert(ctx, ck, dst, o, report, func() (string, error) { return "", nil })
+	return report, s.convert(ctx, ck, dst, o, report, nil)
 }
 
 // File converts a source file, or the folder that holds it, into a file at dst. Errors

@@ -26,7 +26,8 @@ type table []compiled
 
 type compiled struct {
 	rule
-	match *regexp.Regexp
+	match   *regexp.Regexp // source names
+	inverse *regexp.Regexp // parameter names
 }
 
 var placeholder = regexp.MustCompile(`\{([^}]*)\}`)
@@ -37,15 +38,25 @@ func compile(rules ...[]rule) table {
 		if r.To == "" && r.Drop == "" {
 			r.To = placeholder.ReplaceAllString(r.From, "{}")
 		}
-		pattern := placeholder.ReplaceAllStringFunc(r.From, func(p string) string {
-			if p == "{i}" || p == "{k}" {
-				return "(0|[1-9][0-9]{0,3})"
-			}
-			return "(" + strings.Trim(p, "{}") + ")"
-		})
-		t = append(t, compiled{r, regexp.MustCompile("^" + strings.ReplaceAll(pattern, ".", `\.`) + "$")})
+		words := placeholder.FindAllString(r.From, -1)
+		inverse := r.To
+		for _, word := range words {
+			inverse = strings.Replace(inverse, "{}", word, 1)
+		}
+		t = append(t, compiled{r, wholeName(r.From), wholeName(inverse)})
 	}
 	return t
+}
+
+// wholeName compiles a name with placeholders.
+func wholeName(name string) *regexp.Regexp {
+	pattern := placeholder.ReplaceAllStringFunc(name, func(p string) string {
+		if p == "{i}" || p == "{k}" {
+			return "(0|[1-9][0-9]{0,3})"
+		}
+		return "(" + strings.Trim(p, "{}") + ")"
+	})
+	return regexp.MustCompile("^" + strings.ReplaceAll(pattern, ".", `\.`) + "$")
 }
 
 // target is where a source tensor goes.
@@ -130,4 +141,29 @@ func listed(problems []string) error {
 		more = fmt.Sprintf("\n  and %d more", n)
 	}
 	return fmt.Errorf("convert: %w: %d tensors do not fit the network:\n  %s%s", weights.ErrFormat, len(problems), strings.Join(shown, "\n  "), more)
+}
+
+// sourceName reads the table backwards: what the source calls a parameter.
+func (t table) sourceName(param string) (string, bool) {
+	for _, r := range t {
+		if r.Drop != "" {
+			continue
+		}
+		if m := r.inverse.FindStringSubmatch(param); m != nil {
+			return expand(placeholder.ReplaceAllString(r.From, "{}"), m[1:]), true
+		}
+	}
+	return "", false
+}
+
+// SourceName is the name of a schema's parameter in a source format, "hf" or
+// "biggan-pytorch"; ok is false where that format has no such tensor.
+func SourceName(format, param string) (name string, ok bool) {
+	switch format {
+	case "hf":
+		return hfRules.sourceName(param)
+	case "biggan-pytorch":
+		return bgptRules.sourceName(param)
+	}
+	return "", false
 }

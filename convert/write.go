@@ -2,11 +2,13 @@ package convert
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -22,7 +24,7 @@ import (
 const inFlight = 40 << 20
 
 // convert matches the checkpoint with the schema and writes the file. digest gives the
-// source's SHA-256; it is asked for last, so that hashing runs meanwhile.
+// source's SHA-256; it is asked for last, so that hashing runs meanwhile; nil = no digest.
 func (s *source) convert(ctx context.Context, ck Checkpoint, dst string, o Options, report *Report, digest func() (string, error)) error {
 	p, err := s.rules.match(ck.Tensors(), s.graph.Params())
 	if err != nil {
@@ -30,16 +32,14 @@ func (s *source) convert(ctx context.Context, ck Checkpoint, dst string, o Optio
 	}
 	report.Architecture, report.Config = s.architecture, s.config
 	report.Used, report.Dropped = len(p.targets), p.dropped
-	sum, err := digest() // the metadata stands before the data
-	if err != nil {
-		return err
-	}
-	report.SourceSHA256 = sum
 	meta := weights.Meta{
-		Architecture: s.architecture, Config: s.config, Model: o.Model, SourceFile: report.SourceFile, SourceSHA256: sum,
+		Architecture: s.architecture, Config: s.config, Model: o.Model, SourceFile: report.SourceFile,
 		SourceFormat: s.format, Converter: o.Converter, StatsGrid: s.grid, LicenseNote: o.LicenseNote, Labels: o.Labels,
 	}
-	w := &conversion{source: s, plan: p, checkpoint: ck, dtype: o.DType, report: report, progress: o.Progress}
+	if digest != nil {
+		meta.SourceSHA256 = strings.Repeat("0", sha256.Size*2) // amended at the end
+	}
+	w := &conversion{source: s, plan: p, checkpoint: ck, dtype: o.DType, report: report, progress: o.Progress, digest: digest}
 	if w.dtype == "" {
 		w.dtype = weights.F32
 	}
@@ -54,6 +54,7 @@ type conversion struct {
 	dtype      weights.DType
 	progress   func(done, total int64)
 	report     *Report
+	digest     func() (string, error) // waits for the source's SHA-256; nil = there is none
 
 	mu    sync.Mutex // report
 	done  atomic.Int64
@@ -119,6 +120,16 @@ func (c *conversion) write(ctx context.Context, dst string, o weights.CreateOpti
 		return err
 	}
 	c.report.Bytes = c.total
+	if c.digest != nil {
+		sum, err := c.digest()
+		if err != nil {
+			return err
+		}
+		c.report.SourceSHA256 = sum
+		if err := c.out.Amend(weights.SourceSHA256, sum); err != nil {
+			return err
+		}
+	}
 	return c.out.Commit()
 }
 

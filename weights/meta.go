@@ -4,12 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // FormatVersion is the version of the unified format that this package writes.
 const FormatVersion = 1
 
 const prefix = "biggan."
+
+// SourceSHA256 is the metadata key of Meta.SourceSHA256.
+const SourceSHA256 = prefix + "source_sha256"
 
 // Meta is the typed form of a model's metadata.
 type Meta struct {
@@ -30,7 +34,7 @@ type Meta struct {
 func (m *Meta) fields() map[string]*string {
 	return map[string]*string{
 		"architecture": &m.Architecture, "model": &m.Model, "source_file": &m.SourceFile,
-		"source_sha256": &m.SourceSHA256, "source_format": &m.SourceFormat, "converter": &m.Converter,
+		strings.TrimPrefix(SourceSHA256, prefix): &m.SourceSHA256, "source_format": &m.SourceFormat, "converter": &m.Converter,
 		"stats_grid": &m.StatsGrid, "license_note": &m.LicenseNote,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,11 +26,11 @@ type CreateOptions struct {
 // Writer writes a file beside its final name and renames it when it is whole. WriteTensor
 // may be called concurrently for different tensors.
 type Writer struct {
-	path      string
-	overwrite bool
-	file      *os.File
-	start     int64
-	entries   map[string]entry
+	path    string
+	options CreateOptions
+	file    *os.File
+	start   int64
+	entries map[string]entry
 
 	mu      sync.Mutex
 	written map[string]bool
@@ -51,12 +52,29 @@ func Create(path string, o CreateOptions) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{path: path, overwrite: o.Overwrite, file: file, start: int64(len(head)), entries: entries, written: map[string]bool{}}
+	w := &Writer{path: path, options: o, file: file, start: int64(len(head)), entries: entries, written: map[string]bool{}}
 	if _, err := file.Write(head); err != nil {
 		w.Close()
 		return nil, err
 	}
 	return w, nil
+}
+
+// Amend replaces a value of the metadata by another of the same length, for what is known
+// only once the tensors are written: a digest.
+func (w *Writer) Amend(key, value string) error {
+	o := w.options
+	o.Metadata = maps.Clone(o.Metadata)
+	o.Metadata[key] = value
+	head, _, err := layout(o)
+	if err != nil {
+		return err
+	}
+	if int64(len(head)) != w.start {
+		return fmt.Errorf("weights: %s: metadata %q does not take a value of %d bytes", w.path, key, len(value))
+	}
+	_, err = w.file.WriteAt(head, 0)
+	return err
 }
 
 // CheckAbsent returns ErrExists, with what to do, if something stands at path.
@@ -178,7 +196,7 @@ func (w *Writer) Commit() error {
 		return err
 	}
 	w.done = true
-	if err := publish(w.file.Name(), w.path, w.overwrite); err != nil {
+	if err := publish(w.file.Name(), w.path, w.options.Overwrite); err != nil {
 		return errors.Join(err, os.Remove(w.file.Name()))
 	}
 	return nil
