@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/convert/torch"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/weights"
@@ -125,7 +126,7 @@ func File(ctx context.Context, src, dst string, o Options) (*Report, error) {
 		return nil, err
 	}
 	if !o.Overwrite {
-		if err := weights.CheckAbsent(dst); err != nil {
+		if err := atomicfile.CheckAbsent(dst); err != nil {
 			return nil, err
 		}
 	}
@@ -237,4 +238,21 @@ func hashing(path string) func() (string, error) {
 		r := <-done
 		return r.sum, r.err
 	}
+}
+
+// Inspect says what network a PyTorch file holds, without converting it. A config.json
+// beside the file counts as it does for File.
+func Inspect(file *torch.File, path string) (*Report, *graph.Graph, error) {
+	var o Options
+	var err error
+	if isHF(file) {
+		if o.Config, err = configBeside(path); err != nil {
+			return nil, nil, err
+		}
+	}
+	s, err := open(file, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Report{SourceFormat: s.format, Architecture: s.architecture, Config: s.config, Notes: s.notes}, s.graph, nil
 }

@@ -9,9 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/biggan-zoo/biggan/arch/deep"
+	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/convert/torch"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/weights"
@@ -23,7 +22,7 @@ var ErrUnsupported = errors.New("no such export")
 // ExportHF writes a folder as Hugging Face's port of BigGAN-deep loads it: config.json and
 // pytorch_model.bin, whose tensors are bit for bit those of the checkpoint that the model
 // came from, if it is stored in float32. It returns the paths written. Existing files are
-// ErrExists unless overwrite.
+// atomicfile.ErrExists unless overwrite.
 func ExportHF(ctx context.Context, file *weights.File, folder string, overwrite bool) ([]string, error) {
 	meta, err := weights.ParseMeta(file.Metadata())
 	if err != nil {
@@ -57,9 +56,9 @@ func ExportHF(ctx context.Context, file *weights.File, folder string, overwrite 
 		}
 		return float32Bytes(file, params[name])
 	}
-	return writeFolder(folder, overwrite, map[string]func(*renameio.PendingFile) error{
-		"pytorch_model.bin": func(f *renameio.PendingFile) error { return torch.Write(f, tensors, data) },
-		"config.json": func(f *renameio.PendingFile) error {
+	return writeFolder(folder, overwrite, map[string]func(*atomicfile.File) error{
+		"pytorch_model.bin": func(f *atomicfile.File) error { return torch.Write(f, tensors, data) },
+		"config.json": func(f *atomicfile.File) error {
 			_, err := f.Write(append(config, '\n'))
 			return err
 		},
@@ -103,17 +102,17 @@ func (w *writer) Write(p []byte) (int, error) {
 }
 
 // writeFolder writes files beside their names, and renames them once all are whole.
-func writeFolder(folder string, overwrite bool, files map[string]func(*renameio.PendingFile) error) (written []string, err error) {
+func writeFolder(folder string, overwrite bool, files map[string]func(*atomicfile.File) error) (written []string, err error) {
 	made := false
 	if err := os.Mkdir(folder, 0o755); err == nil {
 		made = true
 	} else if !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	var pending []*renameio.PendingFile
+	var pending []*atomicfile.File
 	defer func() {
 		for _, f := range pending {
-			err = errors.Join(err, f.Cleanup())
+			err = errors.Join(err, f.Close())
 		}
 		if err != nil && made {
 			os.Remove(folder) // fails, rightly, if something stands in it
@@ -121,12 +120,7 @@ func writeFolder(folder string, overwrite bool, files map[string]func(*renameio.
 	}()
 	for name, write := range files {
 		path := filepath.Join(folder, name)
-		if !overwrite {
-			if err := weights.CheckAbsent(path); err != nil {
-				return nil, err
-			}
-		}
-		f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+		f, err := atomicfile.Create(path, overwrite)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +131,7 @@ func writeFolder(folder string, overwrite bool, files map[string]func(*renameio.
 		written = append(written, path)
 	}
 	for _, f := range pending {
-		if err := f.CloseAtomicallyReplace(); err != nil {
+		if err := f.Commit(); err != nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/torch"
 	"github.com/biggan-zoo/biggan/weights"
@@ -43,7 +44,7 @@ func TestExportHF(t *testing.T) {
 			t.Errorf("%s differs: %v", info.Name, err)
 		}
 	}
-	if _, err := convert.ExportHF(context.Background(), file, folder, false); !errors.Is(err, weights.ErrExists) {
+	if _, err := convert.ExportHF(context.Background(), file, folder, false); !errors.Is(err, atomicfile.ErrExists) {
 		t.Errorf("a second export: %v", err)
 	}
 	if _, err := convert.ExportHF(context.Background(), file, folder, true); err != nil {

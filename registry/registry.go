@@ -14,6 +14,7 @@ import (
 	"github.com/biggan-zoo/biggan/backend/cpu"
 	"github.com/biggan-zoo/biggan/backend/reference"
 	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/weights"
 )
 
 // ErrUnknown means that a name is in no table; the error that wraps it lists the valid
@@ -98,13 +99,20 @@ var lettersConfig = deep.Config{
 type Backend struct {
 	Name    string
 	Title   string
+	Auto    bool // may be chosen by "auto"
 	Compile backend.Compile
 }
 
 // Backends are in the order that "auto" tries.
 var Backends = []Backend{
-	{"cpu", "float32 in Go, parallel", cpu.Compile},
-	{"reference", "float64 on spaGO, the oracle", reference.Compile},
+	{"cpu", "float32 in Go, parallel", true, cpu.Compile},
+	{"gpu", "WebGPU", false, notBuilt},
+	{"reference", "float64 on spaGO, the oracle", false, reference.Compile},
+}
+
+// notBuilt stands for a backend that this build lacks.
+func notBuilt(*graph.Graph, weights.Source, backend.Options) (backend.Program, error) {
+	return nil, fmt.Errorf("%w: this build has no gpu backend; use --backend cpu", backend.ErrUnavailable)
 }
 
 // FindArchitecture looks an architecture up.
@@ -117,12 +125,40 @@ func FindModel(name string) (Model, error) {
 	return find("model", Models, func(m Model) string { return m.Name }, name)
 }
 
-// FindBackend looks a backend up; "auto" is the first.
+// FindBackend looks a backend up.
 func FindBackend(name string) (Backend, error) {
-	if name == "auto" || name == "" {
-		return Backends[0], nil
-	}
 	return find("backend", Backends, func(b Backend) string { return b.Name }, name)
+}
+
+// Compile makes a program on a backend and says on which. "auto" and "" try those marked
+// so in turn and pass over what is unavailable.
+func Compile(name string, g *graph.Graph, w weights.Source, o backend.Options) (p backend.Program, used string, err error) {
+	if name != "auto" && name != "" {
+		b, err := FindBackend(name)
+		if err != nil {
+			return nil, "", err
+		}
+		p, err = b.Compile(g, w, o)
+		return p, name, err
+	}
+	for _, b := range Backends {
+		if !b.Auto {
+			continue
+		}
+		if p, err = b.Compile(g, w, o); !errors.Is(err, backend.ErrUnavailable) {
+			return p, b.Name, err
+		}
+	}
+	return nil, "", err
+}
+
+// Generator builds the G of an architecture from the JSON config of a weights file.
+func Generator(architecture string, config []byte) (*graph.Graph, error) {
+	a, err := FindArchitecture(architecture)
+	if err != nil {
+		return nil, err
+	}
+	return a.Generator(architecture, config)
 }
 
 func find[T any](kind string, table []T, nameOf func(T) string, name string) (T, error) {

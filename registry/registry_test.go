@@ -4,6 +4,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/weights"
 )
 
 func TestModelsBuild(t *testing.T) {
@@ -27,8 +30,18 @@ func TestUnknownName(t *testing.T) {
 	if _, err := FindBackend("zzzzzz"); !errors.Is(err, ErrUnknown) || strings.Contains(err.Error(), "did you mean") {
 		t.Errorf("error %v", err)
 	}
-	if b, err := FindBackend("auto"); err != nil || b.Name != Backends[0].Name {
-		t.Errorf("auto is %q, %v", b.Name, err)
+}
+
+// TestAuto: what no fast backend can do is said, not handed to the slow oracle.
+func TestAuto(t *testing.T) {
+	g, err := Models[0].Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"auto", "", "gpu"} {
+		if _, _, err := Compile(name, g, weights.Memory{}, backend.Options{Precision: backend.BF16}); !errors.Is(err, backend.ErrUnavailable) {
+			t.Errorf("%q in bf16: %v", name, err)
+		}
 	}
 }
 

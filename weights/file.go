@@ -20,7 +20,7 @@ type entry struct {
 // File is an open safetensors file. It is safe for concurrent reads.
 type File struct {
 	name     string
-	size     int64
+	whole    []byte
 	data     []byte // the data section
 	tensors  map[string]entry
 	names    []string
@@ -65,7 +65,7 @@ func Parse(data []byte) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w: %v", ErrFormat, err)
 	}
-	f := &File{size: int64(len(data)), data: data[h.dataStart:], tensors: h.tensors, metadata: h.metadata}
+	f := &File{whole: data, data: data[h.dataStart:], tensors: h.tensors, metadata: h.metadata}
 	for name := range h.tensors {
 		f.names = append(f.names, name)
 	}
@@ -85,11 +85,11 @@ func (f *File) Names() []string { return f.names }
 func (f *File) Metadata() map[string]string { return f.metadata }
 
 // Size is the length of the whole file in bytes.
-func (f *File) Size() int64 { return f.size }
+func (f *File) Size() int64 { return int64(len(f.whole)) }
 
-// WriteTo writes the whole data section, for hashing.
+// WriteTo writes the whole file, for hashing.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
-	n, err := w.Write(f.data)
+	n, err := w.Write(f.whole)
 	return int64(n), err
 }
 
@@ -143,6 +143,6 @@ func (f *File) Close() error {
 		return nil
 	}
 	mapping := f.mapping
-	f.mapping, f.data = nil, nil
+	f.mapping, f.whole, f.data = nil, nil, nil
 	return mapping.Unmap()
 }

@@ -14,12 +14,8 @@ import (
 	"github.com/x448/float16"
 )
 
-var (
-	// ErrFormat is wrapped by every error about a file that is corrupt or refused.
-	ErrFormat = errors.New("refused file")
-	// ErrExists is wrapped when a file stands where a new one should be written.
-	ErrExists = errors.New("file exists")
-)
+// ErrFormat is wrapped by every error about a file that is corrupt or refused.
+var ErrFormat = errors.New("refused file")
 
 // DType is a safetensors element type.
 type DType string

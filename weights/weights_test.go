@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/biggan-zoo/biggan/atomicfile"
 )
 
 const evil = "../testdata/golden/evil"
@@ -126,8 +128,8 @@ func TestRoundTrip(t *testing.T) {
 	if err := f.Float32s(got[:1], "full"); err == nil {
 		t.Error("a short destination is accepted")
 	}
-	if _, err := Create(path, CreateOptions{}); !errors.Is(err, ErrExists) {
-		t.Errorf("error %v, want ErrExists", err)
+	if _, err := Create(path, CreateOptions{}); !errors.Is(err, atomicfile.ErrExists) {
+		t.Errorf("error %v, want atomicfile.ErrExists", err)
 	}
 }
 

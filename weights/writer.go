@@ -5,22 +5,21 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
+
 	"slices"
 	"sync"
+
+	"github.com/biggan-zoo/biggan/atomicfile"
 )
 
 // CreateOptions describe a new file. The tensors' order is free.
 type CreateOptions struct {
 	Metadata  map[string]string
 	Tensors   []Info
-	Overwrite bool // replace an existing file; otherwise it is ErrExists
+	Overwrite bool // replace an existing file; otherwise it is atomicfile.ErrExists
 }
 
 // Writer writes a file beside its final name and renames it when it is whole. WriteTensor
@@ -28,27 +27,21 @@ type CreateOptions struct {
 type Writer struct {
 	path    string
 	options CreateOptions
-	file    *os.File
+	file    *atomicfile.File
 	start   int64
 	entries map[string]entry
 
 	mu      sync.Mutex
 	written map[string]bool
-	done    bool
 }
 
 // Create begins a file; the caller writes every tensor, then Commit, and always Close.
 func Create(path string, o CreateOptions) (*Writer, error) {
-	if !o.Overwrite {
-		if err := CheckAbsent(path); err != nil {
-			return nil, err
-		}
-	}
 	head, entries, err := layout(o)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %s: %w", path, err)
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	file, err := atomicfile.Create(path, o.Overwrite)
 	if err != nil {
 		return nil, err
 	}
@@ -75,16 +68,6 @@ func (w *Writer) Amend(key, value string) error {
 	}
 	_, err = w.file.WriteAt(head, 0)
 	return err
-}
-
-// CheckAbsent returns ErrExists, with what to do, if something stands at path.
-func CheckAbsent(path string) error {
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%s: %w", path, ErrExists)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // layout orders tensors by falling element size, then name, so that each is aligned, and
@@ -166,7 +149,7 @@ func (w *Writer) WriteTensor(name string, write func(io.Writer) error) error {
 
 // section writes into a range of a file.
 type section struct {
-	file    *os.File
+	file    *atomicfile.File
 	at, end int64
 }
 
@@ -186,65 +169,8 @@ func (w *Writer) Commit() error {
 			return fmt.Errorf("weights: %s: tensor %q was never written", w.path, name)
 		}
 	}
-	if err := w.file.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := w.file.Sync(); err != nil {
-		return err
-	}
-	if err := w.file.Close(); err != nil {
-		return err
-	}
-	w.done = true
-	if err := publish(w.file.Name(), w.path, w.options.Overwrite); err != nil {
-		return errors.Join(err, os.Remove(w.file.Name()))
-	}
-	return nil
+	return w.file.Commit()
 }
 
-// publish renames a whole file and syncs its folder. Without overwrite a file that
-// appeared meanwhile is kept: a hard link fails where a rename would replace.
-func publish(temporary, path string, overwrite bool) error {
-	if !overwrite {
-		err := os.Link(temporary, path)
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s: %w", path, ErrExists)
-		}
-		if err == nil {
-			if err := os.Remove(temporary); err != nil {
-				return err
-			}
-			return syncFolder(path)
-		}
-		// The file system has no hard links: check and rename.
-		if err := CheckAbsent(path); err != nil {
-			return err
-		}
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return err
-	}
-	return syncFolder(path)
-}
-
-func syncFolder(path string) error {
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	// Some file systems cannot sync a folder; the rename has happened all the same.
-	if err := folder.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
-		return err
-	}
-	return nil
-}
-
-// Close discards what was not committed. It may be called twice.
-func (w *Writer) Close() error {
-	if w.done {
-		return nil
-	}
-	w.done = true
-	return errors.Join(w.file.Close(), os.Remove(w.file.Name()))
-}
+// Close discards what was not committed. It may be called twice, and after Commit.
+func (w *Writer) Close() error { return w.file.Close() }

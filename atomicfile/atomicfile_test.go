@@ -1,0 +1,73 @@
+package atomicfile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func only(t *testing.T, folder, name, content string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("%v, %v: want %s alone", entries, err, name)
+	}
+	if got, err := os.ReadFile(filepath.Join(folder, name)); string(got) != content {
+		t.Errorf("%q, %v; want %q", got, err, content)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "x")
+	if err := Write(path, []byte("one"), false); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(path, []byte("two"), false); !errors.Is(err, ErrExists) {
+		t.Errorf("second write: %v", err)
+	}
+	only(t, folder, "x", "one")
+	if err := Write(path, []byte("three"), true); err != nil {
+		t.Error(err)
+	}
+	only(t, folder, "x", "three")
+}
+
+// TestAppearsMeanwhile: a file that another process made is kept.
+func TestAppearsMeanwhile(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "x")
+	f, err := Create(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("theirs"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(); !errors.Is(err, ErrExists) {
+		t.Errorf("commit: %v", err)
+	}
+	f.Close()
+	only(t, folder, "x", "theirs")
+}
+
+func TestDiscard(t *testing.T) {
+	folder := t.TempDir()
+	f, err := Create(filepath.Join(folder, "x"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Write([]byte("half"))
+	for range 2 {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if entries, _ := os.ReadDir(folder); len(entries) != 0 {
+		t.Errorf("left behind: %v", entries)
+	}
+	if _, err := Create(filepath.Join(folder, "no such folder", "x"), false); err == nil {
+		t.Error("a file in no folder")
+	}
+}

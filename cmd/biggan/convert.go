@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/labels"
+	"github.com/biggan-zoo/biggan/registry"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// dtypes are the element types of --dtype.
+var dtypes = map[string]weights.DType{"f32": weights.F32, "f16": weights.F16, "bf16": weights.BF16}
+
+type convertJSON struct {
+	wroteJSON
+	*convert.Report
+}
+
+func newConvert(a *app) *cobra.Command {
+	var out, from, config, dtype, name, classes string
+	cmd := &cobra.Command{
+		Use:   "convert SRC -o OUT.safetensors",
+		Short: "Convert a checkpoint into the one format",
+		Long: `Convert a checkpoint into the one format.
+
+SRC is pytorch_model.bin of Hugging Face's port, or its folder; a generator's .pth of
+BigGAN-PyTorch; or one of our own files, to store it in another dtype. BigGAN-PyTorch's
+files say nothing of their epsilons: --config takes the constructor's arguments as JSON.`,
+		Example: `  biggan convert biggan-deep-128/ -o deep.safetensors
+  biggan convert G_ema.pth --config config.json -o mine.safetensors --dtype f16`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				return usage("convert needs -o OUT.safetensors")
+			}
+			if err := a.checkStdout(out); err != nil {
+				return err
+			}
+			p := a.newProgress("converting", true)
+			defer p.finish()
+			o := convert.Options{Converter: "biggan " + version(), Model: name, Generator: registry.Generator, Progress: p.update}
+			if err := convertFlags(&o, from, config, dtype, classes); err != nil {
+				return err
+			}
+			var report *convert.Report
+			err := a.output(out, func(path string, overwrite bool) (err error) {
+				o.Overwrite = overwrite
+				report, err = convert.File(cmd.Context(), args[0], path, o)
+				return err
+			})
+			p.finish()
+			if err != nil {
+				return err
+			}
+			return a.printConversion(out, report)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&out, "output", "o", "", "file to write; - is stdout")
+	f.StringVar(&from, "from", "auto", "what the source is: auto, hf, biggan-pytorch")
+	f.StringVar(&config, "config", "", "JSON file: config.json (hf) or the constructor's arguments (biggan-pytorch)")
+	f.StringVar(&dtype, "dtype", "", "store weights as f32, f16 or bf16, rounded to nearest even (default f32; of our own files, as they are)")
+	f.StringVar(&name, "name", "", "name of the model, for its metadata")
+	f.StringVar(&classes, "labels", "", "names of the classes in order: A-Z, or names between commas")
+	return cmd
+}
+
+// convertFlags reads the flags that need checking.
+func convertFlags(o *convert.Options, from, config, dtype, classes string) error {
+	switch from {
+	case "auto", "hf", "biggan-pytorch":
+		o.From = from
+	default:
+		return usage("--from %q: want auto, hf or biggan-pytorch", from)
+	}
+	if dtype != "" {
+		var ok bool
+		if o.DType, ok = dtypes[dtype]; !ok {
+			return usage("--dtype %q: want f32, f16 or bf16", dtype)
+		}
+	}
+	if config != "" {
+		var err error
+		if o.Config, err = os.ReadFile(config); err != nil {
+			return err
+		}
+	}
+	if classes != "" {
+		names, err := labels.Parse(classes)
+		if err != nil {
+			return usageError{err}
+		}
+		o.Labels = names
+	}
+	return nil
+}
+
+// printConversion reports a conversion; on stderr where the file itself went to stdout.
+func (a *app) printConversion(out string, report *convert.Report) error {
+	for _, note := range report.Notes {
+		a.tell("note: %s", note)
+	}
+	file, err := wrote(out)
+	if err != nil || out == "-" {
+		return err
+	}
+	return a.print(convertJSON{file, report}, func(w io.Writer) error {
+		a.tell("%s: %d tensors used, %d dropped, %s", report.Architecture, report.Used, len(report.Dropped), size(file.Bytes))
+		for reason, names := range byReason(report.Dropped) {
+			a.tell("dropped %d (%s ...): %s", len(names), names[0], reason)
+		}
+		_, err := fmt.Fprintln(w, file.Path)
+		return err
+	})
+}
+
+func byReason(dropped []convert.Dropped) map[string][]string {
+	groups := map[string][]string{}
+	for _, d := range dropped {
+		groups[d.Reason] = append(groups[d.Reason], d.Name)
+	}
+	return groups
+}
+
+func newExport(a *app) *cobra.Command {
+	var out, to string
+	cmd := &cobra.Command{
+		Use:   "export MODEL --to hf -o FOLDER",
+		Short: "Write a model in another program's format",
+		Long: `Write a model in another program's format.
+
+hf: a folder with pytorch_model.bin and config.json, as Hugging Face's port of BigGAN-deep
+loads it; the tensors are bit for bit those of the checkpoint that the model came from.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case to == "":
+				return usage("export needs --to hf")
+			case to != "hf":
+				return usage("--to %q: this version writes hf", to)
+			case out == "" || out == "-":
+				return usage("export --to hf needs -o FOLDER")
+			}
+			m, err := a.open(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			paths, err := convert.ExportHF(cmd.Context(), m.Weights(), out, a.force)
+			if err != nil {
+				return err
+			}
+			return a.printPaths(paths)
+		},
+	}
+	cmd.Flags().StringVarP(&out, "output", "o", "", "folder to write into")
+	cmd.Flags().StringVar(&to, "to", "", "format: hf")
+	return cmd
+}
+
+type pathsJSON struct {
+	Paths []string `json:"paths"`
+}
+
+func (a *app) printPaths(paths []string) error {
+	return a.print(pathsJSON{paths}, func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, strings.Join(paths, "\n"))
+		return err
+	})
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/biggan-zoo/biggan"
+	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/registry"
+)
+
+type envJSON struct {
+	Version  string        `json:"version"`
+	Go       string        `json:"go"`
+	Platform string        `json:"platform"`
+	Cores    int           `json:"cores"`
+	Settings []settingJSON `json:"settings"`
+	Backends []backendJSON `json:"backends"`
+}
+
+type settingJSON struct {
+	Flag     string `json:"flag"`
+	Variable string `json:"variable"`
+	Value    string `json:"value"`
+	Source   string `json:"source"` // flag, environment, default
+}
+
+type backendJSON struct {
+	Name      string `json:"name"`
+	Title     string `json:"title"`
+	Available bool   `json:"available"`
+	Reason    string `json:"reason,omitempty"` // why not
+}
+
+func newEnv(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "env", Short: "Show every setting, its value, and where it comes from; and the backends",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			doc := envJSON{
+				Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.GOMAXPROCS(0),
+			}
+			for _, s := range settings {
+				f := cmd.Flags().Lookup(s.flag)
+				source := "default"
+				if f.Changed {
+					source = "flag"
+				} else if os.Getenv(s.env) != "" {
+					source = "environment"
+				}
+				doc.Settings = append(doc.Settings, settingJSON{"--" + s.flag, s.env, f.Value.String(), source})
+			}
+			var err error
+			if doc.Backends, err = probe(cmd); err != nil {
+				return err
+			}
+			return a.print(doc, doc.text)
+		},
+	}
+}
+
+// probe tries every backend on the embedded model.
+func probe(cmd *cobra.Command) ([]backendJSON, error) {
+	m, err := biggan.Open(cmd.Context(), embedded)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	var all []backendJSON
+	for _, b := range registry.Backends {
+		doc := backendJSON{Name: b.Name, Title: b.Title, Available: true}
+		p, _, err := m.Compile(b.Name, backend.Options{})
+		switch {
+		case errors.Is(err, backend.ErrUnavailable):
+			doc.Available, doc.Reason = false, err.Error()
+		case err != nil:
+			return nil, err
+		default:
+			if err := p.Close(); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, doc)
+	}
+	return all, nil
+}
+
+func (e envJSON) text(w io.Writer) error {
+	fmt.Fprintf(w, "biggan %s, %s, %s, %d cores\n\n", e.Version, e.Go, e.Platform, e.Cores)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SETTING\tVARIABLE\tVALUE\tFROM")
+	for _, s := range e.Settings {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Flag, s.Variable, s.Value, s.Source)
+	}
+	fmt.Fprintln(t, "\nBACKEND\tTITLE\tSTATE\t")
+	for _, b := range e.Backends {
+		state := "available"
+		if !b.Available {
+			state = b.Reason
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t\n", b.Name, b.Title, state)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/biggan-zoo/biggan"
+	"github.com/biggan-zoo/biggan/atomicfile"
+	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/labels"
+	"github.com/biggan-zoo/biggan/registry"
+	"github.com/biggan-zoo/biggan/render"
+	"github.com/biggan-zoo/biggan/sample"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// The exit codes. Scripts rely on them.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitCorrupt     = 4
+	exitParity      = 5
+	exitUnavailable = 6
+	exitNoSpace     = 8
+	exitSignal      = 128 // plus the signal's number
+)
+
+// errParity means that a comparison left its tolerance; its report has been printed.
+var errParity = errors.New("parity exceeded")
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// failures maps what packages report to exit codes and advice; the first that matches counts.
+var failures = []struct {
+	is   func(error) bool
+	code int
+	hint string
+}{
+	{wraps(errParity), exitParity, ""},
+	{wraps(syscall.ENOSPC), exitNoSpace, "free some space and run the command again; nothing half-written is left"},
+	{wraps(backend.ErrUnavailable), exitUnavailable, "`biggan env` lists the backends of this build"},
+	{wraps(weights.ErrFormat, render.ErrPNG, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
+	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
+	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
+	{wraps(biggan.ErrRequest, convert.ErrUnsupported), exitUsage, ""},
+	{wraps(biggan.ErrNotFound, registry.ErrUnknown), exitNotFound, "`biggan list` shows the models"},
+	{wraps(labels.ErrUnknown), exitNotFound, "`biggan info MODEL` shows the classes"},
+	{wraps(fs.ErrNotExist), exitNotFound, ""},
+}
+
+func wraps(targets ...error) func(error) bool {
+	return func(err error) bool {
+		for _, target := range targets {
+			if errors.Is(err, target) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func isUsage(err error) bool {
+	var u usageError
+	return errors.As(err, &u)
+}
+
+func exitCode(ctx context.Context, err error) int {
+	if s, ok := bySignal(ctx); ok && errors.Is(err, context.Canceled) {
+		return exitSignal + int(s)
+	}
+	for _, f := range failures {
+		if f.is(err) {
+			return f.code
+		}
+	}
+	return exitFailure
+}
+
+func hintFor(err error) string {
+	for _, f := range failures {
+		if f.is(err) {
+			return f.hint
+		}
+	}
+	return ""
+}

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/biggan-zoo/biggan"
+	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/convert/torch"
+	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/registry"
+	"github.com/biggan-zoo/biggan/render"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+type infoJSON struct {
+	Name         string          `json:"name"`
+	Kind         string          `json:"kind"` // model, checkpoint, safetensors, picture, known
+	Bytes        int64           `json:"bytes,omitempty"`
+	SHA256       string          `json:"sha256,omitempty"`
+	Architecture string          `json:"architecture,omitempty"`
+	Resolution   int             `json:"resolution,omitempty"`
+	Parameters   int64           `json:"parameters,omitempty"`
+	Config       json.RawMessage `json:"config,omitempty"`
+	Meta         *weights.Meta   `json:"meta,omitempty"`     // of a model
+	Metadata     any             `json:"metadata,omitempty"` // of a safetensors file, a picture
+	Container    string          `json:"container,omitempty"`
+	TensorCount  int             `json:"tensor_count,omitempty"`
+	Tensors      []weights.Info  `json:"tensors,omitempty"` // with --tensors
+	Nodes        []nodeJSON      `json:"nodes,omitempty"`   // with --nodes
+	Notes        []string        `json:"notes,omitempty"`
+
+	graph *graph.Graph
+}
+
+type nodeJSON struct {
+	Name  string `json:"name"`
+	Op    string `json:"op"`
+	Shape []int  `json:"shape"`
+	FLOPs int64  `json:"flops"` // of one sample
+}
+
+func newInfo(a *app) *cobra.Command {
+	var tensors, nodes bool
+	cmd := &cobra.Command{
+		Use:   "info MODEL|FILE",
+		Short: "Show what a model, a checkpoint or a picture is",
+		Long: `Show what a model, a source checkpoint (PyTorch, safetensors) or a PNG file of ours is:
+architecture, config, tensors, provenance, digest. --tensors opens any source file, whatever it holds.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			doc, err := inspect(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			doc.TensorCount = len(doc.Tensors)
+			if !tensors {
+				doc.Tensors = nil
+			}
+			if nodes && doc.graph == nil {
+				return usage("--nodes: %s is no model", args[0])
+			}
+			if nodes {
+				for _, n := range doc.graph.Nodes {
+					doc.Nodes = append(doc.Nodes, nodeJSON{n.Name, n.Op.String(), n.Shape, n.FLOPs()})
+				}
+			}
+			return a.print(doc, func(w io.Writer) error { return doc.text(w, nodes) })
+		},
+	}
+	cmd.Flags().BoolVar(&tensors, "tensors", false, "list the tensors")
+	cmd.Flags().BoolVar(&nodes, "nodes", false, "list the network's nodes, as --keep and verify name them")
+	return cmd
+}
+
+// inspect finds out what a name or a file is.
+func inspect(ctx context.Context, name string) (*infoJSON, error) {
+	if known, err := registry.FindModel(name); err == nil {
+		return inspectKnown(ctx, known)
+	}
+	stat, err := os.Stat(name)
+	if errors.Is(err, os.ErrNotExist) {
+		_, err = biggan.Open(ctx, name) // says what there is
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	path := name
+	if stat.IsDir() {
+		path = filepath.Join(name, "pytorch_model.bin")
+	}
+	head, err := readHead(path)
+	if err != nil {
+		return nil, err
+	}
+	doc := &infoJSON{Name: path}
+	switch {
+	case render.IsPNG(head):
+		err = doc.picture(path)
+	case weights.IsSafetensors(head):
+		err = doc.safetensors(ctx, path)
+	default:
+		err = doc.checkpoint(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return doc, doc.digest(path)
+}
+
+func readHead(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, 64)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	return head[:n], nil
+}
+
+// inspectKnown describes a model of the registry, from its weights if they are here.
+func inspectKnown(ctx context.Context, known registry.Model) (*infoJSON, error) {
+	m, err := biggan.Open(ctx, known.Name)
+	if errors.Is(err, biggan.ErrNotFound) {
+		doc := &infoJSON{Name: known.Name, Kind: "known", Notes: []string{"not on this machine", "licence: " + known.Licence}}
+		if doc.Config, err = known.ConfigJSON(); err != nil {
+			return nil, err
+		}
+		g, err := known.Graph()
+		if err != nil {
+			return nil, err
+		}
+		doc.network(known.Architecture, g)
+		return doc, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	doc := &infoJSON{Name: known.Name}
+	doc.model(m)
+	doc.SHA256, err = m.Digest()
+	return doc, err
+}
+
+func (d *infoJSON) network(architecture string, g *graph.Graph) {
+	d.Architecture, d.Parameters, d.graph = architecture, g.ParamCount(), g
+	d.Resolution = g.Outputs[0].Node.Shape[1]
+}
+
+func (d *infoJSON) model(m *biggan.Model) {
+	d.Kind, d.Meta, d.Config = "model", &m.Meta, m.Meta.Config
+	d.network(m.Meta.Architecture, m.Graph)
+	d.Bytes = m.Weights().Size()
+	d.listTensors(m.Weights())
+}
+
+func (d *infoJSON) listTensors(f *weights.File) {
+	for _, name := range f.Names() {
+		info, _ := f.Info(name)
+		d.Tensors = append(d.Tensors, info)
+	}
+}
+
+// safetensors describes one of our models, or any other file of the format.
+func (d *infoJSON) safetensors(ctx context.Context, path string) error {
+	f, err := weights.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := weights.ParseMeta(f.Metadata()); err == nil {
+		m, err := biggan.Open(ctx, path)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		d.model(m)
+		return nil
+	}
+	d.Kind, d.Bytes = "safetensors", f.Size()
+	if f.Metadata() != nil {
+		d.Metadata = f.Metadata()
+	}
+	d.listTensors(f)
+	return nil
+}
+
+// checkpoint describes a PyTorch file, and the network in it if it is one that we know.
+func (d *infoJSON) checkpoint(path string) error {
+	f, err := torch.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	d.Kind, d.Container, d.Tensors = "checkpoint", f.Container(), slices.Clone(f.Tensors())
+	slices.SortFunc(d.Tensors, func(a, b weights.Info) int { return strings.Compare(a.Name, b.Name) })
+	report, g, err := convert.Inspect(f, path)
+	if err != nil {
+		d.Notes = append(d.Notes, err.Error())
+		return nil
+	}
+	d.network(report.Architecture, g)
+	d.Config = report.Config
+	d.Notes = append(d.Notes, "names of "+report.SourceFormat)
+	d.Notes = append(d.Notes, report.Notes...)
+	return nil
+}
+
+// picture describes a PNG file.
+func (d *infoJSON) picture(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	png, err := render.ReadPNG(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	d.Kind = "picture"
+	d.Notes = append(d.Notes, fmt.Sprintf("%d x %d pixels", png.Width, png.Height))
+	for _, t := range png.Texts {
+		var meta pictureMeta
+		if t.Key == metadataKey && json.Unmarshal([]byte(t.Value), &meta) == nil {
+			d.Metadata = meta
+		}
+	}
+	if d.Metadata == nil {
+		d.Notes = append(d.Notes, "says nothing about its making")
+	}
+	return nil
+}
+
+// digest hashes the file.
+func (d *infoJSON) digest(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if d.Bytes, err = io.Copy(h, f); err != nil {
+		return err
+	}
+	d.SHA256 = hex.EncodeToString(h.Sum(nil))
+	return nil
+}
+
+func (d *infoJSON) text(w io.Writer, nodes bool) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(key string, value any, show bool) {
+		if show {
+			fmt.Fprintf(t, "%s\t%v\n", key, value)
+		}
+	}
+	row("name", d.Name, true)
+	row("kind", d.Kind, true)
+	row("size", size(d.Bytes), d.Bytes > 0)
+	row("sha256", d.SHA256, d.SHA256 != "")
+	row("architecture", d.Architecture, d.Architecture != "")
+	row("resolution", d.Resolution, d.Resolution > 0)
+	row("parameters", d.Parameters, d.Parameters > 0)
+	row("container", d.Container, d.Container != "")
+	row("tensors", d.TensorCount, d.TensorCount > 0)
+	row("config", string(d.Config), d.Config != nil)
+	if m := d.Meta; m != nil {
+		row("source", fmt.Sprintf("%s (%s)", m.SourceFile, m.SourceFormat), m.SourceFile != "")
+		row("source sha256", m.SourceSHA256, m.SourceSHA256 != "")
+		row("converter", m.Converter, m.Converter != "")
+		row("statistics", m.StatsGrid, m.StatsGrid != "")
+		row("licence", m.LicenseNote, m.LicenseNote != "")
+		row("classes", strings.Join(m.Labels, ", "), len(m.Labels) > 0)
+	}
+	if d.Metadata != nil {
+		text, err := json.Marshal(d.Metadata)
+		if err != nil {
+			return err
+		}
+		row("metadata", string(text), true)
+	}
+	for _, note := range d.Notes {
+		row("note", note, true)
+	}
+	for _, info := range d.Tensors {
+		fmt.Fprintf(t, "%s\t%s %v\n", info.Name, info.DType, info.Shape)
+	}
+	if err := t.Flush(); err != nil || !nodes {
+		return err
+	}
+	return d.graph.Summary(w)
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/biggan-zoo/biggan/registry"
+)
+
+// setting is a global flag with a value, which an environment variable can set too.
+type setting struct{ flag, env string }
+
+var settings = []setting{
+	{"backend", "BIGGAN_BACKEND"}, {"precision", "BIGGAN_PRECISION"}, {"threads", "BIGGAN_THREADS"},
+	{"device", "BIGGAN_GPU"}, {"progress", "BIGGAN_PROGRESS"},
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "biggan",
+		Short: "Run, convert and check BigGAN and BigGAN-deep generators",
+		Long: `Run, convert and check BigGAN and BigGAN-deep generators.
+
+MODEL is a name of ` + "`biggan list`" + ` or the path of a converted .safetensors file; without -m
+it is the embedded one, letters. Environment variables set global flags: ` + "`biggan env`" + ` lists them.
+
+Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, file),
+4 corrupt or refused input, 5 parity exceeded, 6 backend unavailable, 8 out of space,
+130/143 signals.`,
+		Version:       version(),
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.environment(cmd.Flags()); err != nil {
+				return err
+			}
+			if err := a.check(); err != nil {
+				return err
+			}
+			a.started = true
+			return nil
+		},
+	}
+	f := root.PersistentFlags()
+	f.BoolVar(&a.json, "json", false, "print one JSON document on stdout")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "print no notes and no progress")
+	f.BoolVar(&a.force, "force", false, "overwrite existing files")
+	f.StringVar(&a.progress, "progress", "auto", "progress on stderr: "+strings.Join(progressModes, ", "))
+	f.StringVar(&a.backend, "backend", "auto", "what computes: auto, "+strings.Join(backendNames(), ", "))
+	f.StringVar(&a.precision, "precision", "f32", "arithmetic: "+strings.Join(precisions, ", "))
+	f.IntVar(&a.threads, "threads", 0, "threads of the CPU; 0 = one a core")
+	f.StringVar(&a.device, "device", "", "GPU, by index or name")
+	root.AddCommand(newList(a), newInfo(a), newConvert(a), newExport(a), newGenerate(a), newRun(a), newVerify(a), newSynth(a), newEnv(a))
+	return root
+}
+
+var precisions = []string{"f32", "bf16", "f16"}
+
+func backendNames() []string {
+	var names []string
+	for _, b := range registry.Backends {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
+// environment gives flags that were not set the values of their variables.
+func (a *app) environment(flags *pflag.FlagSet) error {
+	for _, s := range settings {
+		value, ok := os.LookupEnv(s.env)
+		if f := flags.Lookup(s.flag); f == nil || f.Changed || !ok || value == "" {
+			continue
+		} else if err := f.Value.Set(value); err != nil {
+			return fmt.Errorf("%s=%q: %w", s.env, value, err)
+		}
+	}
+	return nil
+}
+
+// check validates the values of the global flags.
+func (a *app) check() error {
+	for _, c := range []struct {
+		flag, value string
+		valid       []string
+	}{
+		{"backend", a.backend, append([]string{"auto"}, backendNames()...)},
+		{"precision", a.precision, precisions},
+		{"progress", a.progress, progressModes},
+	} {
+		if slices.Contains(c.valid, c.value) {
+			continue
+		}
+		hint := ""
+		if near := registry.Nearest(c.value, c.valid); near != "" {
+			hint = fmt.Sprintf("; did you mean %q?", near)
+		}
+		return usage("--%s %q: want one of %s%s", c.flag, c.value, strings.Join(c.valid, ", "), hint)
+	}
+	if a.threads < 0 {
+		return usage("--threads %d: want 0 (one a core) or more", a.threads)
+	}
+	if a.device != "" && (a.backend == "cpu" || a.backend == "reference") {
+		return usage("--device names a GPU, but --backend is %s", a.backend)
+	}
+	if a.device != "" {
+		a.backend = "gpu"
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package biggan_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/biggan-zoo/biggan"
+
+// allowed states, for each package of the module, what it may import: packages of the
+// module by their folder, others by module path. The standard library is free.
+var allowed = map[string][]string{
+	".":                   {"backend", "graph", "labels", "registry", "render", "sample", "weights", "zoo"},
+	"arch/biggan":         {"graph", "nn"},
+	"arch/deep":           {"graph", "nn"},
+	"atomicfile":          {"github.com/google/renameio/v2"},
+	"backend":             {"graph", "weights"},
+	"backend/backendtest": {"arch/biggan", "arch/deep", "backend", "graph", "nn", "weights"},
+	"backend/cpu":         {"backend", "backend/cpu/kernel", "graph", "weights", "golang.org/x/sync"},
+	"backend/cpu/kernel":  {},
+	"backend/reference":   {"backend", "graph", "weights", "github.com/nlpodyssey/spago"},
+	"cmd/biggan": {
+		".", "atomicfile", "backend", "convert", "convert/synth", "convert/torch", "graph", "labels", "registry", "render", "sample",
+		"verify", "weights", "zoo",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster/mpb/v8", "golang.org/x/term",
+	},
+	"convert":       {"arch/biggan", "arch/deep", "atomicfile", "convert/torch", "graph", "weights", "golang.org/x/sync"},
+	"convert/synth": {"arch/biggan", "arch/deep", "convert", "graph", "weights"},
+	"convert/torch": {"weights", "github.com/edsrzf/mmap-go"},
+	"graph":         {},
+	"labels":        {},
+	"nn":            {"graph"},
+	"registry":      {"arch/biggan", "arch/deep", "backend", "backend/cpu", "backend/reference", "graph", "weights"},
+	"render":        {"backend"},
+	"sample":        {},
+	"verify":        {"backend", "graph", "weights"},
+	"weights":       {"atomicfile", "github.com/edsrzf/mmap-go", "github.com/x448/float16"},
+	"zoo":           {},
+}
+
+// TestImports fails on any import that the table does not allow, and on rows that no package uses.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Standard", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := map[string]bool{}
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for decoder.More() {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := decoder.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		folder := folderOf(p.ImportPath)
+		seen[folder] = true
+		row, ok := allowed[folder]
+		if !ok {
+			t.Errorf("%s has no row in the table", folder)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if !permitted(row, imported) {
+				t.Errorf("%s imports %s", folder, imported)
+			}
+		}
+	}
+	for folder := range allowed {
+		if !seen[folder] {
+			t.Errorf("the table has a row for %s, which is no package", folder)
+		}
+	}
+}
+
+func folderOf(importPath string) string {
+	return path.Clean(strings.TrimPrefix(strings.TrimPrefix(importPath, module), "/"))
+}
+
+func permitted(row []string, imported string) bool {
+	if imported == module || strings.HasPrefix(imported, module+"/") {
+		return slices.Contains(row, folderOf(imported))
+	}
+	if first, _, _ := strings.Cut(imported, "/"); !strings.Contains(first, ".") {
+		return true // standard library
+	}
+	return slices.ContainsFunc(row, func(r string) bool { return imported == r || strings.HasPrefix(imported, r+"/") })
+}
