@@ -23,11 +23,17 @@ import (
 )
 
 var (
-	// ErrNotFound means that a model is neither embedded nor a file. errors.Is also matches fs.ErrNotExist.
-	ErrNotFound = fmt.Errorf("model not found: %w", fs.ErrNotExist)
+	// ErrNotFound means that a model is neither on this machine by name nor a file. errors.Is
+	// also finds fs.ErrNotExist in errors that wrap it.
+	ErrNotFound error = notFound{}
 	// ErrRequest means that a request asks for what cannot be: a truncation out of range, latent vectors that do not fit.
 	ErrRequest = errors.New("bad request")
 )
+
+type notFound struct{}
+
+func (notFound) Error() string        { return "model not found" }
+func (notFound) Is(target error) bool { return target == fs.ErrNotExist }
 
 // Model is an open generator: its graph and its weights. It is safe for concurrent use.
 type Model struct {
@@ -66,9 +72,9 @@ func open(nameOrPath string) (*weights.File, error) {
 		return file, err
 	}
 	if _, unknown := registry.FindModel(nameOrPath); unknown != nil {
-		return nil, fmt.Errorf("%w: %q is no file, and %w", ErrNotFound, nameOrPath, unknown)
+		return nil, fmt.Errorf("%w: %q is no file, and %v", ErrNotFound, nameOrPath, unknown)
 	}
-	return nil, fmt.Errorf("%w: %s is not on this machine; convert its checkpoint with `biggan convert` and give the file's path", ErrNotFound, nameOrPath)
+	return nil, fmt.Errorf("%w: %s is not on this machine: convert its checkpoint with `biggan convert` and give the file's path", ErrNotFound, nameOrPath)
 }
 
 func newModel(name string, file *weights.File) (*Model, error) {

@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"convert":       {"arch/biggan", "arch/deep", "atomicfile", "convert/torch", "graph", "weights", "golang.org/x/sync"},
 	"convert/synth": {"arch/biggan", "arch/deep", "convert", "graph", "weights"},
 	"convert/torch": {"weights", "github.com/edsrzf/mmap-go"},
+	"goldentest":    {},
 	"graph":         {},
 	"labels":        {},
 	"nn":            {"graph"},

@@ -104,15 +104,15 @@ func openBigGANPyTorch(t shapes, o Options) (*source, error) {
 	snEps := s.epsilon("SN_eps of spectral norm", args.SNEps, 1e-6)
 	s.sigma = onePowerIteration(snEps)
 	_, isDeep := t["blocks.0.0.conv4.weight"]
+	if want := map[bool]string{true: "BigGANdeep", false: "BigGAN"}[isDeep]; network != "" && network != want {
+		return nil, fmt.Errorf("convert: %w: the config says %s, the tensors are those of %s", weights.ErrFormat, network, want)
+	}
 	open := s.original
 	if isDeep {
 		open = s.deep
 	}
 	if err := open(t, args, bnEps); err != nil {
 		return nil, fmt.Errorf("convert: %w: %v", weights.ErrFormat, err)
-	}
-	if want := map[bool]string{true: "BigGANdeep", false: "BigGAN"}[isDeep]; network != "" && network != want {
-		return nil, fmt.Errorf("convert: %w: the config says %s, the tensors are those of %s", weights.ErrFormat, network, want)
 	}
 	return s, nil
 }

@@ -9,15 +9,14 @@ import (
 	"testing"
 
 	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/weights"
 )
-
-const golden = "../testdata/golden"
 
 func convertTo(t *testing.T, src string, o convert.Options) (*weights.File, *convert.Report) {
 	t.Helper()
 	dst := filepath.Join(t.TempDir(), "m.safetensors")
-	report, err := convert.File(context.Background(), filepath.Join(golden, src), dst, o)
+	report, err := convert.File(context.Background(), goldentest.Path(t, src), dst, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,12 +31,12 @@ func convertTo(t *testing.T, src string, o convert.Options) (*weights.File, *con
 // TestSigma compares the spectral norm of every layer with what BigGAN-PyTorch used in eval mode.
 func TestSigma(t *testing.T) {
 	for _, name := range []string{"biggan64", "biggan64-wrapped", "biggandeep64"} {
-		config, err := os.ReadFile(filepath.Join(golden, "biggan-pytorch", name, "config.json"))
+		config, err := os.ReadFile(goldentest.Path(t, "biggan-pytorch/"+name+"/config.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, report := convertTo(t, "biggan-pytorch/"+name+"/G_ema.pth", convert.Options{Config: config})
-		recording, err := weights.Open(filepath.Join(golden, "biggan-pytorch", name, "recording.safetensors"))
+		recording, err := weights.Open(goldentest.Path(t, "biggan-pytorch/"+name+"/recording.safetensors"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/torch"
+	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/weights"
 )
 
@@ -22,7 +23,7 @@ func TestExportHF(t *testing.T) {
 	if _, err := convert.ExportHF(context.Background(), file, folder, false); err != nil {
 		t.Fatal(err)
 	}
-	source, err := torch.Open(golden + "/letters/pytorch_model.bin")
+	source, err := torch.Open(goldentest.Path(t, "letters/pytorch_model.bin"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func python(t *testing.T, packages, script string, args ...string) {
 func TestSafetensorsPackage(t *testing.T) {
 	for _, dtype := range []weights.DType{weights.F32, weights.F16} {
 		dst := filepath.Join(t.TempDir(), string(dtype)+".safetensors")
-		if _, err := convert.File(context.Background(), golden+"/letters", dst, convert.Options{DType: dtype, Labels: []string{"Ä"}}); err != nil {
+		if _, err := convert.File(context.Background(), goldentest.Path(t, "letters"), dst, convert.Options{DType: dtype, Labels: []string{"Ä"}}); err != nil {
 			t.Fatal(err)
 		}
 		python(t, "safetensors, numpy", `
@@ -130,5 +131,5 @@ assert len(a) == len(b) == 362 and a.keys() == b.keys()
 for k in a:
     assert a[k].dtype == b[k].dtype and a[k].shape == b[k].shape, k
     assert a[k].contiguous().numpy().tobytes() == b[k].numpy().tobytes() == m[k].numpy().tobytes(), k
-`, golden+"/letters/pytorch_model.bin", filepath.Join(folder, "pytorch_model.bin"))
+`, goldentest.Path(t, "letters/pytorch_model.bin"), filepath.Join(folder, "pytorch_model.bin"))
 }

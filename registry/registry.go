@@ -174,7 +174,7 @@ func find[T any](kind string, table []T, nameOf func(T) string, name string) (T,
 	if near := Nearest(name, names); near != "" {
 		hint = fmt.Sprintf("; did you mean %q?", near)
 	}
-	return none, fmt.Errorf("%w: no %s %q (there are %s)%s", ErrUnknown, kind, name, strings.Join(names, ", "), hint)
+	return none, fmt.Errorf("%w: %q is no %s (there are %s)%s", ErrUnknown, name, kind, strings.Join(names, ", "), hint)
 }
 
 // Nearest is the candidate that a typing error most likely meant, or "" if none is near:

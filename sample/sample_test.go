@@ -6,17 +6,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"os"
 	"slices"
 	"testing"
+
+	"github.com/biggan-zoo/biggan/goldentest"
 )
 
 // TestNoise compares with draws of NumPy and SciPy, bit for bit.
 func TestNoise(t *testing.T) {
-	data, err := os.ReadFile("../testdata/golden/seeds.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var file struct {
 		Cases []struct {
 			Seed       uint32
@@ -26,7 +23,7 @@ func TestNoise(t *testing.T) {
 			SHA256     string `json:"sha256_float32_le"`
 		}
 	}
-	if err := json.Unmarshal(data, &file); err != nil {
+	if err := json.Unmarshal(goldentest.Read(t, "seeds.json"), &file); err != nil {
 		t.Fatal(err)
 	}
 	if len(file.Cases) == 0 {

@@ -4,32 +4,27 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/verify"
 	"github.com/biggan-zoo/biggan/weights"
 )
 
-const golden = "../testdata/golden/"
-
 // open converts a golden checkpoint and opens the result.
 func open(t *testing.T, src, config string) (*weights.File, *graph.Graph) {
 	t.Helper()
 	var o convert.Options
 	if config != "" {
-		var err error
-		if o.Config, err = os.ReadFile(golden + config); err != nil {
-			t.Fatal(err)
-		}
+		o.Config = goldentest.Read(t, config)
 	}
 	dst := filepath.Join(t.TempDir(), "model.safetensors")
-	if _, err := convert.File(t.Context(), golden+src, dst, o); err != nil {
+	if _, err := convert.File(t.Context(), goldentest.Path(t, src), dst, o); err != nil {
 		t.Fatal(err)
 	}
 	f := openFile(t, dst)
@@ -89,7 +84,7 @@ func TestRecordings(t *testing.T) {
 		w, g := open(t, c.src, c.config)
 		for recording, compared := range c.recordings {
 			for name, tolerance := range backends {
-				r, err := verify.Recording(t.Context(), g, w, compiler(t, name, g, w), openFile(t, golden+recording), recording, verify.Options{Tolerance: tolerance})
+				r, err := verify.Recording(t.Context(), g, w, compiler(t, name, g, w), openFile(t, goldentest.Path(t, recording)), recording, verify.Options{Tolerance: tolerance})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -110,7 +105,7 @@ func TestRecordings(t *testing.T) {
 func TestMyBN(t *testing.T) {
 	const folder = "biggan-pytorch/biggan32-mybn/"
 	w, g := open(t, folder+"G_ema.pth", folder+"config.json")
-	f := openFile(t, golden+folder+"expected.safetensors")
+	f := openFile(t, goldentest.Path(t, folder+"expected.safetensors"))
 	info, _ := f.Info("z")
 	n := info.Shape[0]
 	z := make([]float32, info.Elements())
@@ -163,7 +158,7 @@ func TestMyBN(t *testing.T) {
 // TestPrograms compares two backends, and a spoiled input that must be told.
 func TestPrograms(t *testing.T) {
 	w, g := open(t, "letters", "")
-	in, err := verify.ReadInputs(openFile(t, golden+"letters/hf_t0.40.safetensors"), g)
+	in, err := verify.ReadInputs(openFile(t, goldentest.Path(t, "letters/hf_t0.40.safetensors")), g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +200,7 @@ func (o offset) Run(ctx context.Context, in backend.Inputs) (map[string]backend.
 // TestReadInputs refuses files that are no inputs of the network.
 func TestReadInputs(t *testing.T) {
 	_, g := open(t, "letters", "")
-	_, err := verify.ReadInputs(openFile(t, golden+"fullsize/deep-128_0.safetensors"), g)
+	_, err := verify.ReadInputs(openFile(t, goldentest.Path(t, "fullsize/deep-128_0.safetensors")), g)
 	if !errors.Is(err, weights.ErrFormat) {
 		t.Errorf("inputs of another network: %v", err)
 	}

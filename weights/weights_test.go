@@ -11,39 +11,16 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/atomicfile"
+	"github.com/biggan-zoo/biggan/goldentest"
 )
-
-const evil = "../testdata/golden/evil"
-
-type evilEntry struct {
-	File, Expect, Why string
-	Tensors           map[string]struct {
-		Shape  []int
-		Values []float64
-	}
-}
-
-func evilEntries(t testing.TB) []evilEntry {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(evil, "manifest.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var manifest struct{ Entries []evilEntry }
-	if err := json.Unmarshal(data, &manifest); err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(manifest.Entries, func(e evilEntry) bool { return !strings.HasSuffix(e.File, ".safetensors") })
-}
 
 // TestEvil opens every hostile or odd file of the manifest: a typed error or the right
 // values, and less than 1 MB allocated.
 func TestEvil(t *testing.T) {
-	entries := evilEntries(t)
+	entries := goldentest.Manifest(t, ".safetensors")
 	if len(entries) < 20 {
 		t.Fatalf("%d entries in the manifest", len(entries))
 	}
@@ -51,17 +28,13 @@ func TestEvil(t *testing.T) {
 		t.Run(e.File, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			f, err := Open(filepath.Join(evil, e.File))
+			f, err := Open(goldentest.Path(t, "evil/"+e.File))
 			runtime.ReadMemStats(&after)
 			if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 1<<20 {
 				t.Errorf("%d bytes allocated", allocated)
 			}
-			switch {
-			case e.Expect == "error" && err == nil:
-				t.Errorf("opened, want an error: %s", e.Why)
-			case e.Expect == "ok" && err != nil:
-				t.Errorf("%v: %s", err, e.Why)
-			case err != nil && !errors.Is(err, ErrFormat):
+			e.Judge(t, err)
+			if err != nil && !errors.Is(err, ErrFormat) {
 				t.Errorf("error %v is not ErrFormat", err)
 			}
 			if err != nil {
@@ -200,8 +173,8 @@ func TestRounding(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, e := range evilEntries(f) {
-		if data, err := os.ReadFile(filepath.Join(evil, e.File)); err == nil && len(data) < 1<<12 {
+	for _, e := range goldentest.Manifest(f, ".safetensors") {
+		if data := e.Content(f); len(data) < 1<<12 {
 			f.Add(data)
 		}
 	}

@@ -4,13 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/goldentest"
 )
 
 // recipe is what PyTorch's side of the recipe wrote down.
@@ -28,12 +28,8 @@ type recipe struct {
 
 func readRecipe(t *testing.T) recipe {
 	t.Helper()
-	data, err := os.ReadFile("../../testdata/golden/fullsize/fullsize.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var r recipe
-	if err := json.Unmarshal(data, &r); err != nil {
+	if err := json.Unmarshal(goldentest.Read(t, "fullsize/fullsize.json"), &r); err != nil {
 		t.Fatal(err)
 	}
 	return r

@@ -2,89 +2,26 @@ package torch
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/weights"
 )
 
-const golden = "../../testdata/golden"
-
-type evilEntry struct {
-	File   string
-	Derive *struct {
-		From     string
-		Truncate *int
-		Xor      [][2]int
-	}
-	Expect, Why string
-	Tensors     map[string]struct {
-		Shape  []int
-		Values []float64
-	}
-}
-
-func (e evilEntry) name() string {
-	if e.Derive == nil {
-		return e.File
-	}
-	b, _ := json.Marshal(e.Derive)
-	return string(b)
-}
-
-// content is the file, made from its base if it is a derived one.
-func (e evilEntry) content(t testing.TB) []byte {
-	t.Helper()
-	path := e.File
-	if e.Derive != nil {
-		path = e.Derive.From
-	}
-	data, err := os.ReadFile(filepath.Join(golden, "evil", path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if e.Derive != nil {
-		if e.Derive.Truncate != nil {
-			data = data[:*e.Derive.Truncate]
-		}
-		for _, x := range e.Derive.Xor {
-			data[x[0]] ^= byte(x[1])
-		}
-	}
-	return data
-}
-
-func evilEntries(t testing.TB) []evilEntry {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(golden, "evil", "manifest.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var manifest struct{ Entries []evilEntry }
-	if err := json.Unmarshal(data, &manifest); err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(manifest.Entries, func(e evilEntry) bool {
-		return e.Derive == nil && !strings.HasSuffix(e.File, ".bin")
-	})
-}
-
 // TestEvil opens every hostile or odd file of the manifest and reads all its tensors.
 func TestEvil(t *testing.T) {
-	entries := evilEntries(t)
+	entries := goldentest.Manifest(t, ".bin", ".pth")
 	if len(entries) < 300 {
 		t.Fatalf("%d entries in the manifest", len(entries))
 	}
 	for _, e := range entries {
-		t.Run(e.name(), func(t *testing.T) {
-			data := e.content(t)
+		t.Run(e.Name(), func(t *testing.T) {
+			data := e.Content(t)
 			start := time.Now()
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -96,12 +33,8 @@ func TestEvil(t *testing.T) {
 			if time.Since(start) > 2*time.Second {
 				t.Errorf("took %v", time.Since(start))
 			}
-			switch {
-			case e.Expect == "error" && err == nil:
-				t.Errorf("opened, want an error: %s", e.Why)
-			case e.Expect == "ok" && err != nil:
-				t.Errorf("%v: %s", err, e.Why)
-			case err != nil && !errors.Is(err, weights.ErrFormat):
+			e.Judge(t, err)
+			if err != nil && !errors.Is(err, weights.ErrFormat) {
 				t.Errorf("error %v is not ErrFormat", err)
 			}
 			if err != nil {
@@ -168,7 +101,7 @@ func TestContainersAgree(t *testing.T) {
 
 func open(t *testing.T, path string) *File {
 	t.Helper()
-	f, err := Open(filepath.Join(golden, path))
+	f, err := Open(goldentest.Path(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,9 +169,9 @@ func BenchmarkGather(b *testing.B) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, e := range evilEntries(f) {
+	for _, e := range goldentest.Manifest(f, ".bin", ".pth") {
 		if e.Derive == nil {
-			if data := e.content(f); len(data) < 1<<11 {
+			if data := e.Content(f); len(data) < 1<<11 {
 				f.Add(data)
 			}
 		}
