@@ -55,7 +55,7 @@ type Report struct {
 	Used         int                `json:"used"` // source tensors carried over
 	Dropped      []Dropped          `json:"dropped"`
 	Notes        []string           `json:"notes"` // what was assumed or is odd
-	Sigma        map[string]float64 `json:"sigma"` // spectral norm of each layer
+	Sigma        map[string]float64 `json:"sigma"` // spectral norm of each layer, where it is a number
 	Bytes        int64              `json:"bytes"` // of tensors written
 }
 

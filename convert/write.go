@@ -94,7 +94,7 @@ func (c *conversion) write(ctx context.Context, dst string, o weights.CreateOpti
 	}
 	defer c.out.Close()
 	budget := semaphore.NewWeighted(inFlight)
-	group, ctx := errgroup.WithContext(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, p := range c.graph.Params() {
 		t, ok := c.plan.targets[p.Name]
@@ -102,12 +102,12 @@ func (c *conversion) write(ctx context.Context, dst string, o weights.CreateOpti
 			continue
 		}
 		need := min(t.source.Bytes(), inFlight)
-		if err := budget.Acquire(ctx, need); err != nil {
-			break // the group holds the first error
+		if err := budget.Acquire(groupCtx, need); err != nil {
+			break // the group or ctx holds the reason
 		}
 		group.Go(func() error {
 			defer budget.Release(need)
-			if err := ctx.Err(); err != nil {
+			if err := groupCtx.Err(); err != nil {
 				return err
 			}
 			return c.param(p, t)
@@ -116,7 +116,7 @@ func (c *conversion) write(ctx context.Context, dst string, o weights.CreateOpti
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil && err != context.Canceled {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	c.report.Bytes = c.total
@@ -250,10 +250,11 @@ func (c *conversion) spectralNorm(p *graph.Param, t target, data []byte) error {
 	sigma := c.sigma(m, uValues, vValues)
 	if !(math.Abs(sigma) > 0) || math.IsInf(sigma, 0) {
 		c.note(fmt.Sprintf("the spectral norm of %s is %v: the pictures will not be numbers", layer, sigma))
+	} else {
+		c.mu.Lock()
+		c.report.Sigma[layer] = sigma
+		c.mu.Unlock()
 	}
-	c.mu.Lock()
-	c.report.Sigma[layer] = sigma
-	c.mu.Unlock()
 	return c.out.WriteTensor(layer+".sigma", func(w io.Writer) error {
 		return binary.Write(w, binary.LittleEndian, sigma)
 	})

@@ -74,7 +74,7 @@ func compare(name string, shape []int, got []float32, want func(i int) float64, 
 			d.Magnitude = m
 		}
 	}
-	d.Mean = sum / float64(max(len(got), 1))
+	d.Mean = min(sum, math.MaxFloat64) / float64(max(len(got), 1))
 	d.Tolerance = tolerance * max(1, d.Magnitude)
 	d.OK = d.Max <= d.Tolerance
 	return d

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/invopop/jsonschema"
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+var update = flag.Bool("update", false, "write the generated pages of docs/ instead of comparing them")
+
+// generated compares a page of docs/ with what the program says.
+func generated(t *testing.T, name string, want []byte) {
+	t.Helper()
+	path := filepath.Join("..", "..", "docs", name)
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("docs/%s is not what the program says (%v): run `go test ./cmd/biggan -run Docs -update`", name, err)
+	}
+}
+
+// TestDocsCLI generates docs/cli.md.
+func TestDocsCLI(t *testing.T) {
+	root := newRoot(&app{})
+	root.DisableAutoGenTag = true
+	root.InitDefaultCompletionCmd("completion")
+	page := bytes.NewBufferString("# Command line\n\nGenerated from the program's own help; the JSON documents of `--json` are in [json.schema.json](json.schema.json).\n\n")
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if !c.IsAvailableCommand() && c != root {
+			return
+		}
+		var b bytes.Buffer
+		if err := doc.GenMarkdownCustom(c, &b, func(link string) string {
+			return "#" + strings.ReplaceAll(strings.TrimSuffix(link, ".md"), "_", "-")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		text, _, _ := strings.Cut(b.String(), "### Options inherited")
+		text, _, _ = strings.Cut(text, "### SEE ALSO")
+		page.WriteString(strings.TrimSpace(text) + "\n\n")
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root)
+	generated(t, "cli.md", bytes.TrimSuffix(page.Bytes(), []byte("\n")))
+}
+
+// documents are what verbs print under --json.
+type documents struct {
+	List     listJSON     `json:"list"`
+	Info     infoJSON     `json:"info"`
+	Convert  convertJSON  `json:"convert"`
+	Synth    convertJSON  `json:"synth"`
+	Export   pathsJSON    `json:"export"`
+	Generate generateJSON `json:"generate"`
+	Run      wroteJSON    `json:"run"`
+	Verify   verifyJSON   `json:"verify"`
+	Env      envJSON      `json:"env"`
+	Error    errorJSON    `json:"any verb that fails"`
+}
+
+// TestDocsJSON generates docs/json.schema.json: a property a verb.
+func TestDocsJSON(t *testing.T) {
+	r := &jsonschema.Reflector{AllowAdditionalProperties: true, Anonymous: true}
+	s := r.Reflect(&documents{})
+	s.Title = "What the verbs of biggan print under --json: a property a verb"
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	generated(t, "json.schema.json", append(text, '\n'))
+}
