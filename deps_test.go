@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"backend/cpu":         {"backend", "backend/cpu/kernel", "graph", "weights", "golang.org/x/sync"},
 	"backend/cpu/kernel":  {},
 	"backend/reference":   {"backend", "graph", "weights", "github.com/nlpodyssey/spago"},
+	"bench":               {},
 	"cmd/biggan": {
 		".", "atomicfile", "backend", "convert", "convert/synth", "convert/torch", "graph", "labels", "registry", "render", "sample",
 		"verify", "weights", "zoo",
