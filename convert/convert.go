@@ -130,7 +130,7 @@ func File(ctx context.Context, src, dst string, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	head, err := readHead(src)
+	head, err := weights.Head(src)
 	if err != nil {
 		return nil, err
 	}
@@ -200,20 +200,6 @@ func configBeside(src string) ([]byte, error) {
 		return nil, nil
 	}
 	return data, err
-}
-
-func readHead(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	head := make([]byte, 64)
-	n, err := io.ReadFull(f, head)
-	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		return nil, err
-	}
-	return head[:n], nil
 }
 
 // hashing starts to hash a file and returns how to wait for its SHA-256.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -31,6 +32,22 @@ func Read(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// Inventory is the tensor list of a released checkpoint, testdata/inventories/NAME.tsv:
+// shapes by name.
+func Inventory(t testing.TB, name string) map[string][]int {
+	t.Helper()
+	shapes := map[string][]int{}
+	for line := range strings.Lines(string(Read(t, "../inventories/"+name+".tsv"))) {
+		tensor, text, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		var shape []int
+		if err := json.Unmarshal([]byte(text), &shape); !ok || err != nil {
+			t.Fatalf("%s: line %q: %v", name, line, err)
+		}
+		shapes[tensor] = shape
+	}
+	return shapes
 }
 
 // Evil is an entry of testdata/golden/evil/manifest.json: a hostile or odd file.

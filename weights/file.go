@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,6 +32,21 @@ type File struct {
 // Open maps a file and checks its header; nothing of the file is trusted before.
 // Errors about its content wrap ErrFormat.
 func Open(path string) (*File, error) {
+	mapping, err := Map(path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := Parse(mapping)
+	if err != nil {
+		mapping.Unmap()
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	file.name, file.mapping = path, mapping
+	return file, nil
+}
+
+// Map maps a file for reading. One that is empty or not regular is ErrFormat.
+func Map(path string) (mmap.MMap, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -40,23 +56,29 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("weights: %s: %w: not a regular file", path, ErrFormat)
-	}
-	if info.Size() < headerLength {
-		return nil, fmt.Errorf("weights: %s: %w: %d bytes are too few for a safetensors file", path, ErrFormat, info.Size())
+	if !info.Mode().IsRegular() || info.Size() == 0 {
+		return nil, fmt.Errorf("%s: %w: empty or not a regular file", path, ErrFormat)
 	}
 	mapping, err := mmap.Map(f, mmap.RDONLY, 0)
 	if err != nil {
-		return nil, fmt.Errorf("weights: %s: %w", path, err)
+		return nil, fmt.Errorf("%s: mapping it: %w", path, err)
 	}
-	file, err := Parse(mapping)
+	return mapping, nil
+}
+
+// Head is the first bytes of a file, by which formats are told apart.
+func Head(path string) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		mapping.Unmap()
-		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+		return nil, err
 	}
-	file.name, file.mapping = path, mapping
-	return file, nil
+	defer f.Close()
+	head := make([]byte, 64)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	return head[:n], nil
 }
 
 // Parse checks a file in memory and keeps a reference to it.

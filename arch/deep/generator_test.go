@@ -1,13 +1,13 @@
 package deep
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/graph"
 )
 
@@ -40,17 +40,16 @@ func build(t *testing.T, c Config) *graph.Graph {
 func TestSchemaIsTheInventory(t *testing.T) {
 	suffix := strings.NewReplacer(".weight_orig", ".weight", ".weight_u", ".u", ".weight_v", ".v")
 	for _, m := range releasedModels {
-		want := map[string]string{}
-		for name, shape := range inventory(t, fmt.Sprintf("../../testdata/inventories/hf_deep_%d.tsv", m.config.OutputDim)) {
+		want := map[string][]int{}
+		for name, shape := range goldentest.Inventory(t, fmt.Sprintf("hf_deep_%d", m.config.OutputDim)) {
 			want[suffix.Replace(name)] = shape
 		}
 		for _, p := range build(t, m.config).Params() {
 			if p.Role == graph.Sigma {
 				continue
 			}
-			got := strings.ReplaceAll(fmt.Sprint(p.Shape), " ", ", ")
-			if want[p.Name] != got {
-				t.Errorf("%s is %s, the inventory has %q", p.Name, got, want[p.Name])
+			if !slices.Equal(want[p.Name], p.Shape) {
+				t.Errorf("%s is %v, the inventory has %v", p.Name, p.Shape, want[p.Name])
 			}
 			delete(want, p.Name)
 		}
@@ -58,24 +57,6 @@ func TestSchemaIsTheInventory(t *testing.T) {
 			t.Errorf("deep %d lacks %v", m.config.OutputDim, want)
 		}
 	}
-}
-
-func inventory(t *testing.T, path string) map[string]string {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	shapes := map[string]string{}
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		name, shape, ok := strings.Cut(lines.Text(), "\t")
-		if !ok {
-			t.Fatalf("%s: line %q", path, lines.Text())
-		}
-		shapes[name] = shape
-	}
-	return shapes
 }
 
 func TestConfigRoundTrip(t *testing.T) {

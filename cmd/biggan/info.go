@@ -102,7 +102,7 @@ func inspect(ctx context.Context, name string) (*infoJSON, error) {
 	if stat.IsDir() {
 		path = filepath.Join(name, "pytorch_model.bin")
 	}
-	head, err := readHead(path)
+	head, err := weights.Head(path)
 	if err != nil {
 		return nil, err
 	}
@@ -119,20 +119,6 @@ func inspect(ctx context.Context, name string) (*infoJSON, error) {
 		return nil, err
 	}
 	return doc, doc.digest(path)
-}
-
-func readHead(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	head := make([]byte, 64)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	return head[:n], nil
 }
 
 // inspectKnown describes a model of the registry, from its weights if they are here.

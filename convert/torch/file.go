@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/bits"
-	"os"
 	"path/filepath"
 
 	"github.com/edsrzf/mmap-go"
@@ -34,21 +33,9 @@ type view struct {
 
 // Open maps and checks a file. Errors about its content wrap weights.ErrFormat.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	mapping, err := weights.Map(path)
 	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return nil, fmt.Errorf("torch: %s: %w: empty or not a regular file", path, weights.ErrFormat)
-	}
-	mapping, err := mmap.Map(f, mmap.RDONLY, 0)
-	if err != nil {
-		return nil, fmt.Errorf("torch: %s: %w", path, err)
+		return nil, fmt.Errorf("torch: %w", err)
 	}
 	file, err := Parse(mapping)
 	if err != nil {

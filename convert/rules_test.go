@@ -1,0 +1,109 @@
+package convert
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/biggan-zoo/biggan/arch/biggan"
+	"github.com/biggan-zoo/biggan/arch/deep"
+	"github.com/biggan-zoo/biggan/goldentest"
+	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// infos lists tensors as a reader does.
+func infos(shapes map[string][]int) []weights.Info {
+	var list []weights.Info
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		list = append(list, weights.Info{Name: name, DType: weights.F32, Shape: shapes[name]})
+	}
+	return list
+}
+
+// TestHFRulesAreABijection: each tensor of the released files goes to one parameter and
+// each parameter comes from one tensor.
+func TestHFRulesAreABijection(t *testing.T) {
+	for _, c := range []deep.Config{deep.Deep128, deep.Deep256, deep.Deep512} {
+		g, err := deep.Generator("test", c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors := infos(goldentest.Inventory(t, fmt.Sprintf("hf_deep_%d", c.OutputDim)))
+		bijection(t, "hf", hfRules, g, tensors)
+	}
+}
+
+// TestBigGANPyTorchRulesAreABijection reads the tables there and back for every layer of
+// the released originals and of the repository's own deep variant.
+func TestBigGANPyTorchRulesAreABijection(t *testing.T) {
+	own := deep.Deep128
+	own.Port, own.NStats = deep.BigGANPyTorch, 0
+	g, err := deep.Generator("test", own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	graphs := []*graph.Graph{g}
+	for _, c := range []biggan.Config{biggan.BigGAN128, biggan.BigGAN256, biggan.BigGAN512} {
+		if g, err = biggan.Generator("test", c); err != nil {
+			t.Fatal(err)
+		}
+		graphs = append(graphs, g)
+	}
+	for _, g := range graphs {
+		shapes := map[string][]int{}
+		for _, p := range g.Params() {
+			if name, ok := bgptRules.sourceName(p.Name); ok {
+				shapes[name] = p.Shape
+			}
+		}
+		bijection(t, "biggan-pytorch", bgptRules, g, infos(shapes))
+	}
+}
+
+func bijection(t *testing.T, format string, rules table, g *graph.Graph, tensors []weights.Info) {
+	t.Helper()
+	p, err := rules.match(tensors, g.Params())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.targets) != len(tensors) || len(p.dropped) != 0 {
+		t.Errorf("%d of %d tensors used, %d dropped", len(p.targets), len(tensors), len(p.dropped))
+	}
+	for param, target := range p.targets {
+		if back, ok := SourceName(format, param); !ok || back != target.source.Name {
+			t.Errorf("%s comes from %s, but read backwards from %q", param, target.source.Name, back)
+		}
+	}
+	for i, a := range rules {
+		for _, b := range rules[i+1:] {
+			if a.From == b.From {
+				t.Errorf("two rules for %s", a.From)
+			}
+		}
+	}
+}
+
+// TestMismatch lists what is missing, extra and misshapen, with got and want.
+func TestMismatch(t *testing.T) {
+	g, err := deep.Generator("test", deep.Deep128)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shapes := goldentest.Inventory(t, "hf_deep_128")
+	delete(shapes, "generator.gen_z.bias")
+	shapes["generator.bn.weight"] = []int{7}
+	shapes["generator.layers.0.surprise"] = []int{1}
+	shapes["generator.layers.77.conv_0.bias"] = []int{1}
+	_, err = hfRules.match(infos(shapes), g.Params())
+	for _, want := range []string{
+		`missing "generator.gen_z.bias" [32768]`, `"generator.bn.weight" is [7], want [128]`,
+		`extra "generator.layers.0.surprise" [1]: no rule`, `extra "generator.layers.77.conv_0.bias" [1]: the network`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want it to say %s", err, want)
+		}
+	}
+}
