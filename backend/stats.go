@@ -3,7 +3,6 @@ package backend
 import (
 	"fmt"
 	"math"
-	"strconv"
 
 	"github.com/biggan-zoo/biggan/graph"
 )
@@ -60,14 +59,4 @@ func Blend(grid graph.StatsGrid, truncation float64, mode StatsMode) StatsBlend 
 	row = int(math.Floor(r))
 	frac := r - float64(row)
 	return StatsBlend{Row0: row, Row1: row + 1, W0: 1 - frac, W1: frac}
-}
-
-// ShortTruncation is the shortest decimal of a float32 truncation: 0.3, not 0.30000001,
-// so that values stored in files meet the rows that their authors meant.
-func ShortTruncation(t float32) float64 {
-	v, err := strconv.ParseFloat(strconv.FormatFloat(float64(t), 'g', -1, 32), 64)
-	if err != nil {
-		return float64(t) // NaN and infinities format and parse alike; finite values always parse
-	}
-	return v
 }

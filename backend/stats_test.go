@@ -63,11 +63,3 @@ func TestBlendHF(t *testing.T) {
 		}
 	}
 }
-
-func TestShortTruncation(t *testing.T) {
-	for _, v := range []float64{0, 0.02, 0.3, 0.437, 0.58, 1} {
-		if got := ShortTruncation(float32(v)); got != v {
-			t.Errorf("float32 of %v becomes %v", v, got)
-		}
-	}
-}

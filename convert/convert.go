@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/biggan-zoo/biggan/atomicfile"
+	"github.com/biggan-zoo/biggan/convert/tfhub"
 	"github.com/biggan-zoo/biggan/convert/torch"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/weights"
@@ -31,7 +32,8 @@ type Checkpoint interface {
 
 // Options steer a conversion.
 type Options struct {
-	From      string        // "auto" or "", "hf", "biggan-pytorch"
+	From      string        // "auto" or "", "hf", "biggan-pytorch", "tfhub"
+	Raw       bool          // tfhub: raw weights, not their moving averages
 	Config    []byte        // JSON: config.json (hf) or constructor arguments (biggan-pytorch); nil = beside the file or off the shapes
 	DType     weights.DType // of the weights: F32 (also ""), F16, BF16
 	Overwrite bool
@@ -73,6 +75,7 @@ type source struct {
 	rules                table
 	sigma                sigmaFormula
 	needsV               bool // sigma takes the stored v
+	lastAxisOut          bool // weights are [..., out] in the source
 	grid                 string
 	notes                []string
 }
@@ -114,25 +117,31 @@ func FromCheckpoint(ctx context.Context, ck Checkpoint, dst string, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{SourceFormat: s.format, Notes: s.notes, Dropped: []Dropped{}, Sigma: map[string]float64{}}
+	report := s.report("")
 	return report, s.convert(ctx, ck, dst, o, report, nil)
 }
 
 // File converts a source file, or the folder that holds it, into a file at dst. Errors
 // about the source's content wrap weights.ErrFormat.
 func File(ctx context.Context, src, dst string, o Options) (*Report, error) {
-	src, err := checkpointIn(src)
-	if err != nil {
-		return nil, err
-	}
 	if !o.Overwrite {
 		if err := atomicfile.CheckAbsent(dst); err != nil {
 			return nil, err
 		}
 	}
+	if o.From == "tfhub" || tfhub.IsModule(src) {
+		return fromTFHub(ctx, src, dst, o)
+	}
+	src, err := checkpointIn(src)
+	if err != nil {
+		return nil, err
+	}
 	head, err := weights.Head(src)
 	if err != nil {
 		return nil, err
+	}
+	if tfhub.IsArchive(head) {
+		return fromTFHub(ctx, src, dst, o)
 	}
 	if weights.IsSafetensors(head) {
 		return reencode(ctx, src, dst, o)
@@ -163,12 +172,16 @@ func fromTorch(ctx context.Context, file *torch.File, src, dst string, o Options
 	if extras := file.Extras(); len(extras) > 0 {
 		s.notes = append(s.notes, "not tensors, left: "+strings.Join(extras, ", "))
 	}
-	report := &Report{SourceFile: filepath.Base(src), SourceFormat: s.format, Notes: s.notes, Dropped: []Dropped{}, Sigma: map[string]float64{}}
-	digest := hashing(src)
-	if err := s.convert(ctx, file, dst, o, report, digest); err != nil {
+	report := s.report(filepath.Base(src))
+	if err := s.convert(ctx, file, dst, o, report, hashing(src)); err != nil {
 		return nil, fmt.Errorf("%s: %w", src, err)
 	}
 	return report, nil
+}
+
+// report begins the report of a conversion.
+func (s *source) report(file string) *Report {
+	return &Report{SourceFile: file, SourceFormat: s.format, Notes: s.notes, Dropped: []Dropped{}, Sigma: map[string]float64{}}
 }
 
 func isHF(file *torch.File) bool {
@@ -188,7 +201,7 @@ func checkpointIn(src string) (string, error) {
 	}
 	file := filepath.Join(src, "pytorch_model.bin")
 	if _, err := os.Stat(file); err != nil {
-		return "", fmt.Errorf("convert: the folder %s holds no pytorch_model.bin: %w", src, err)
+		return "", fmt.Errorf("convert: the folder %s holds no pytorch_model.bin and no saved_model.pb: %w", src, err)
 	}
 	return file, nil
 }
@@ -240,5 +253,18 @@ func Inspect(file *torch.File, path string) (*Report, *graph.Graph, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Report{SourceFormat: s.format, Architecture: s.architecture, Config: s.config, Notes: s.notes}, s.graph, nil
+	return s.inspected(), s.graph, nil
+}
+
+// InspectModule says what network a TF Hub module holds, without converting it.
+func InspectModule(m *tfhub.Module) (*Report, *graph.Graph, error) {
+	_, s, err := openTFHub(m, Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.inspected(), s.graph, nil
+}
+
+func (s *source) inspected() *Report {
+	return &Report{SourceFormat: s.format, Architecture: s.architecture, Config: s.config, Notes: s.notes}
 }

@@ -15,6 +15,7 @@ import (
 type rule struct {
 	From, To string
 	Divide   string // sums: divide by this tensor (its name in the source, with {})
+	Layout   layout // of the source
 	Drop     string // why the tensor is not carried over; To is empty
 }
 
@@ -63,6 +64,7 @@ func wholeName(name string) *regexp.Regexp {
 type target struct {
 	source weights.Info
 	divide string // source name of the divisor, or ""
+	layout layout
 }
 
 // plan maps every parameter of the schema to its source, and lists what is dropped.
@@ -81,23 +83,23 @@ func (t table) match(tensors []weights.Info, schema []*graph.Param) (plan, error
 	}
 	var problems []string
 	for _, info := range tensors {
-		to, divide, drop, ok := t.find(info.Name)
+		to, divide, r, ok := t.find(info.Name)
 		param := want[to]
 		_, twice := p.targets[to]
 		switch {
 		case !ok:
 			problems = append(problems, fmt.Sprintf("extra %q %v: no rule for this name", info.Name, info.Shape))
-		case drop != "":
-			p.dropped = append(p.dropped, Dropped{info.Name, drop})
+		case r.Drop != "":
+			p.dropped = append(p.dropped, Dropped{info.Name, r.Drop})
 		case param == nil:
 			problems = append(problems, fmt.Sprintf("extra %q %v: the network of this config has no such layer", info.Name, info.Shape))
 		case twice:
 			problems = append(problems, fmt.Sprintf("%q and %q are both %q", p.targets[to].source.Name, info.Name, to))
-		case !slices.Equal(squeeze(info.Shape), squeeze(param.Shape)):
-			problems = append(problems, fmt.Sprintf("%q is %v, want %v", info.Name, info.Shape, param.Shape))
+		case !slices.Equal(squeeze(r.Layout.shape(info.Shape)), squeeze(param.Shape)):
+			problems = append(problems, fmt.Sprintf("%q is %v, want %v", info.Name, info.Shape, r.Layout.source(param.Shape)))
 			p.targets[to] = target{source: info} // not missing as well
 		default:
-			p.targets[to] = target{info, divide}
+			p.targets[to] = target{info, divide, r.Layout}
 		}
 	}
 	for _, param := range schema {
@@ -108,13 +110,13 @@ func (t table) match(tensors []weights.Info, schema []*graph.Param) (plan, error
 	return p, listed(problems)
 }
 
-func (t table) find(name string) (to, divide, drop string, ok bool) {
-	for _, r := range t {
-		if m := r.match.FindStringSubmatch(name); m != nil {
-			return expand(r.To, m[1:]), expand(r.Divide, m[1:]), r.Drop, true
+func (t table) find(name string) (to, divide string, r rule, ok bool) {
+	for _, c := range t {
+		if m := c.match.FindStringSubmatch(name); m != nil {
+			return expand(c.To, m[1:]), expand(c.Divide, m[1:]), c.rule, true
 		}
 	}
-	return "", "", "", false
+	return "", "", rule{}, false
 }
 
 // expand puts the matched parts in place of {}.

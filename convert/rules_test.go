@@ -107,3 +107,72 @@ func TestMismatch(t *testing.T) {
 		}
 	}
 }
+
+// tfInventory is an inventory as a module yields it: without the suffix of the moving averages.
+func tfInventory(t *testing.T, name string) []weights.Info {
+	shapes := map[string][]int{}
+	for variable, shape := range goldentest.Inventory(t, name) {
+		shapes[emaSuffix.ReplaceAllString(variable, "")] = shape
+	}
+	return infos(shapes)
+}
+
+// TestTFRulesFitTheInventories: every variable of the released modules goes to one
+// parameter or is dropped by a rule; statistics have their tables' place.
+func TestTFRulesFitTheInventories(t *testing.T) {
+	for _, c := range []deep.Config{deep.Deep128, deep.Deep256, deep.Deep512} {
+		c.NStats = 0
+		g, err := deep.Generator("test", c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fits(t, compile(tfDeepRules(c)), g, tfInventory(t, fmt.Sprintf("tfhub_deep_%d_expected", c.OutputDim)))
+	}
+	for _, c := range []biggan.Config{biggan.BigGAN128, biggan.BigGAN256, biggan.BigGAN512} {
+		g, err := biggan.Generator("test", c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fits(t, compile(tfOriginalRules(c)), g, tfInventory(t, fmt.Sprintf("tfhub_orig_%d_expected", c.Resolution)))
+	}
+}
+
+func fits(t *testing.T, rules table, g *graph.Graph, tensors []weights.Info) {
+	t.Helper()
+	p, err := rules.match(tensors, g.Params())
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if len(p.targets)+len(p.dropped) != len(tensors) {
+		t.Errorf("%d used and %d dropped of %d", len(p.targets), len(p.dropped), len(tensors))
+	}
+}
+
+// TestRearrange compares with the definition of the axes, across blocks of rows.
+func TestRearrange(t *testing.T) {
+	const h, w, in, out = 3, 2, 5, 37
+	source := weights.Info{Name: "w", DType: weights.F32, Shape: []int{h, w, in, out}}
+	var data writer
+	values := make([]float32, source.Elements())
+	for i := range values {
+		values[i] = float32(i)
+	}
+	if err := weights.Encode(&data, weights.F32, values); err != nil {
+		t.Fatal(err)
+	}
+	var moved writer
+	if err := hwio.rearrange(&moved, weights.F32, source, data); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]float32, len(values))
+	if err := weights.Decode32(got, weights.F32, moved); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range got {
+		x, y, c, o := i%w, i/w%h, i/w/h%in, i/w/h/in
+		if want := values[((y*w+x)*in+c)*out+o]; v != want {
+			t.Fatalf("[%d %d %d %d] is %v, want %v", o, c, y, x, v, want)
+		}
+	}
+}

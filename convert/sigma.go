@@ -27,6 +27,21 @@ func onePowerIteration(eps float64) sigmaFormula {
 	}
 }
 
+// tensorFlow is the spectral norm in DeepMind's graphs: v = u0 Wᵀ, v *= rsqrt(Σv² + eps),
+// u = v W, u *= rsqrt(Σu² + eps), sigma = (v W)·u, of W as [fan, out].
+func tensorFlow(eps float64) sigmaFormula {
+	return func(w matrix, u, _ []float64) float64 {
+		v := w.times(u)
+		scale := 1 / math.Sqrt(dot(v, v)+eps)
+		for i := range v {
+			v[i] *= scale
+		}
+		vw := w.transposedTimes(v)
+		sum := dot(vw, vw)
+		return sum / math.Sqrt(sum+eps)
+	}
+}
+
 // normalize divides by max(|x|, eps), in place.
 func normalize(x []float64, eps float64) []float64 {
 	norm := max(math.Sqrt(dot(x, x)), eps)
@@ -51,11 +66,21 @@ type matrix struct {
 	data       []byte
 }
 
-func newMatrix(info weights.Info, data []byte) (matrix, error) {
-	if len(info.Shape) < 1 || info.Shape[0] == 0 {
-		return matrix{}, fmt.Errorf("convert: %q of shape %v is no matrix", info.Name, info.Shape)
+// newMatrix sees a weight as [out, fan], or with its last axis out as [fan, out].
+func newMatrix(info weights.Info, data []byte, lastAxisOut bool) (m matrix, out, fan int, err error) {
+	n := len(info.Shape)
+	if n < 1 || info.Elements() == 0 {
+		return m, 0, 0, fmt.Errorf("convert: %q of shape %v is no matrix", info.Name, info.Shape)
 	}
-	return matrix{info.Shape[0], info.Elements() / info.Shape[0], info.DType, data}, nil
+	m = matrix{dtype: info.DType, data: data}
+	if lastAxisOut {
+		m.cols = info.Shape[n-1]
+		m.rows = info.Elements() / m.cols
+		return m, m.cols, m.rows, nil
+	}
+	m.rows = info.Shape[0]
+	m.cols = info.Elements() / m.rows
+	return m, m.rows, m.cols, nil
 }
 
 // row decodes row i into buf, which has cols values.

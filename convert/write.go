@@ -31,7 +31,7 @@ func (s *source) convert(ctx context.Context, ck Checkpoint, dst string, o Optio
 		return err
 	}
 	report.Architecture, report.Config = s.architecture, s.config
-	report.Used, report.Dropped = len(p.targets), p.dropped
+	report.Used, report.Dropped = len(p.targets), append(report.Dropped, p.dropped...)
 	meta := weights.Meta{
 		Architecture: s.architecture, Config: s.config, Model: o.Model, SourceFile: report.SourceFile,
 		SourceFormat: s.format, Converter: o.Converter, StatsGrid: s.grid, LicenseNote: o.LicenseNote, Labels: o.Labels,
@@ -60,6 +60,10 @@ type conversion struct {
 	done  atomic.Int64
 	total int64
 	out   *weights.Writer
+
+	// Of sequential checkpoints: the vectors seen, and whether the weight at hand is to wait for its own.
+	vectors     map[string][]float64
+	withoutNorm bool
 }
 
 // dtypeOf is what a parameter is stored as: only weights are rounded.
@@ -93,27 +97,11 @@ func (c *conversion) write(ctx context.Context, dst string, o weights.CreateOpti
 		return err
 	}
 	defer c.out.Close()
-	budget := semaphore.NewWeighted(inFlight)
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, p := range c.graph.Params() {
-		t, ok := c.plan.targets[p.Name]
-		if !ok {
-			continue
-		}
-		need := min(t.source.Bytes(), inFlight)
-		if err := budget.Acquire(groupCtx, need); err != nil {
-			break // the group or ctx holds the reason
-		}
-		group.Go(func() error {
-			defer budget.Release(need)
-			if err := groupCtx.Err(); err != nil {
-				return err
-			}
-			return c.param(p, t)
-		})
+	read := c.inAnyOrder
+	if s, ok := c.checkpoint.(sequential); ok && !s.random() {
+		read = func(ctx context.Context) error { return c.inItsOrder(ctx, s) }
 	}
-	if err := group.Wait(); err != nil {
+	if err := read(ctx); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -133,12 +121,82 @@ func (c *conversion) write(ctx context.Context, dst string, o weights.CreateOpti
 	return c.out.Commit()
 }
 
-// param writes one parameter, and the spectral norm beside it if it is a normalised weight.
-func (c *conversion) param(p *graph.Param, t target) error {
-	data, err := c.checkpoint.Bytes(t.source.Name)
+// inAnyOrder writes the parameters in parallel.
+func (c *conversion) inAnyOrder(ctx context.Context) error {
+	budget := semaphore.NewWeighted(inFlight)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, p := range c.graph.Params() {
+		t, ok := c.plan.targets[p.Name]
+		if !ok {
+			continue
+		}
+		need := min(t.source.Bytes(), inFlight)
+		if err := budget.Acquire(groupCtx, need); err != nil {
+			break // the group or ctx holds the reason
+		}
+		group.Go(func() error {
+			defer budget.Release(need)
+			if err := groupCtx.Err(); err != nil {
+				return err
+			}
+			data, err := c.checkpoint.Bytes(t.source.Name)
+			if err != nil {
+				return err
+			}
+			return c.param(p, t, data)
+		})
+	}
+	return group.Wait()
+}
+
+// sequential is a checkpoint that streams by: its tensors come in their own order.
+type sequential interface {
+	random() bool // Bytes works all the same
+	Each(ctx context.Context, want func(name string) bool, f func(info weights.Info, data []byte) error) error
+}
+
+// inItsOrder writes the parameters as they come. Vectors are kept for the spectral norms;
+// weights that came before their vectors are read once more.
+func (c *conversion) inItsOrder(ctx context.Context, s sequential) error {
+	byName := map[string]*graph.Param{} // by the source's name
+	for _, p := range c.graph.Params() {
+		if t, ok := c.plan.targets[p.Name]; ok {
+			byName[t.source.Name] = p
+		}
+	}
+	c.vectors = map[string][]float64{}
+	late := map[string]bool{}
+	err := s.Each(ctx, func(name string) bool { return byName[name] != nil }, func(info weights.Info, data []byte) error {
+		p := byName[info.Name]
+		t := c.plan.targets[p.Name]
+		if p.Role.Optional() { // u
+			values := make([]float64, info.Elements())
+			if err := weights.Decode64(values, info.DType, data); err != nil {
+				return fmt.Errorf("convert: %w: %s: %v", weights.ErrFormat, info.Name, err)
+			}
+			c.vectors[info.Name] = values
+		}
+		if layer, ok := spectralLayer(p); ok {
+			u, known := c.plan.targets[layer+".u"]
+			late[info.Name] = known && c.vectors[u.source.Name] == nil
+		}
+		c.withoutNorm = late[info.Name]
+		return c.param(p, t, data)
+	})
 	if err != nil {
 		return err
 	}
+	c.withoutNorm = false
+	return s.Each(ctx, func(name string) bool { return late[name] }, func(info weights.Info, data []byte) error {
+		p := byName[info.Name]
+		return c.spectralNorm(p, c.plan.targets[p.Name], data)
+	})
+}
+
+// param writes one parameter, and the spectral norm beside it if it is a normalised weight.
+func (c *conversion) param(p *graph.Param, t target, data []byte) error {
+	var err error
 	if t.divide != "" {
 		if data, err = c.divided(t, data); err != nil {
 			return err
@@ -146,7 +204,7 @@ func (c *conversion) param(p *graph.Param, t target) error {
 		t.source.DType = weights.F32
 	}
 	info := weights.Info{Name: p.Name, DType: c.dtypeOf(p.Role), Shape: p.Shape}
-	err = c.out.WriteTensor(p.Name, func(w io.Writer) error { return transcode(w, info.DType, t.source.DType, data) })
+	err = c.out.WriteTensor(p.Name, func(w io.Writer) error { return t.layout.rearrange(w, info.DType, t.source, data) })
 	if err != nil {
 		return err
 	}
@@ -154,6 +212,9 @@ func (c *conversion) param(p *graph.Param, t target) error {
 		c.note(fmt.Sprintf("%s is float64 in the source: rounded to %s", t.source.Name, info.DType))
 	}
 	c.advance(info.Bytes())
+	if c.withoutNorm {
+		return nil
+	}
 	return c.spectralNorm(p, t, data)
 }
 
@@ -203,6 +264,12 @@ func (c *conversion) divided(t target, data []byte) ([]byte, error) {
 
 // vector reads a source tensor as float64.
 func (c *conversion) vector(name string) ([]float64, error) {
+	if c.vectors != nil {
+		if values := c.vectors[name]; values != nil {
+			return values, nil
+		}
+		return nil, fmt.Errorf("convert: %w: missing %q", weights.ErrFormat, name)
+	}
 	for _, info := range c.checkpoint.Tensors() {
 		if info.Name != name {
 			continue
@@ -240,12 +307,12 @@ func (c *conversion) spectralNorm(p *graph.Param, t target, data []byte) error {
 	if c.needsV && vValues == nil {
 		return fmt.Errorf("convert: %w: %s has no stored vector v to compute its spectral norm from", weights.ErrFormat, t.source.Name)
 	}
-	m, err := newMatrix(t.source, data)
+	m, out, fan, err := newMatrix(t.source, data, c.lastAxisOut)
 	if err != nil {
 		return err
 	}
-	if s := c.sigma; s == nil || len(uValues) != m.rows || (vValues != nil && len(vValues) != m.cols) {
-		return fmt.Errorf("convert: %w: %s: vectors of %d and %d for a matrix of %d x %d", weights.ErrFormat, layer, len(uValues), len(vValues), m.rows, m.cols)
+	if len(uValues) != out || (vValues != nil && len(vValues) != fan) {
+		return fmt.Errorf("convert: %w: %s: vectors of %d and %d for a matrix of %d x %d", weights.ErrFormat, layer, len(uValues), len(vValues), out, fan)
 	}
 	sigma := c.sigma(m, uValues, vValues)
 	if !(math.Abs(sigma) > 0) || math.IsInf(sigma, 0) {

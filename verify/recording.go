@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/biggan-zoo/biggan/backend"
@@ -42,7 +43,7 @@ func ReadInputs(f *weights.File, g *graph.Graph) (backend.Inputs, error) {
 	if err != nil {
 		return in, err
 	}
-	in.Truncation = backend.ShortTruncation(t[0])
+	in.Truncation = weights.Decimal(t[0])
 	if !(in.Truncation >= 0 && in.Truncation <= math.MaxFloat32) {
 		return in, fmt.Errorf("%w: truncation %v", weights.ErrFormat, in.Truncation)
 	}
@@ -81,8 +82,10 @@ func matchNode(g *graph.Graph, info weights.Info, batch int) (match, string) {
 		name = "output_layer.2"
 	}
 	var ok bool
-	if m.node, ok = g.Node(name); !ok {
-		return m, "no node of this name"
+	if m.node, ok = g.Node(name); !ok || name == "linear" && len(info.Shape) == 4 {
+		if m.node = byRole(g, name); m.node == nil {
+			return m, "no node of this name"
+		}
 	}
 	want := []int{batch}
 	for i, d := range m.node.Shape {
@@ -95,6 +98,38 @@ func matchNode(g *graph.Graph, info weights.Info, batch int) (match, string) {
 		return m, fmt.Sprintf("shape %v, the node has %v", info.Shape, want)
 	}
 	return m, ""
+}
+
+// byRole finds a node by the short name that recordings of TensorFlow give it: linear (the
+// first map), blockI (the I-th residual block), attention, pretanh.
+func byRole(g *graph.Graph, name string) *graph.Node {
+	pick := func(op graph.Op, number int) *graph.Node {
+		for _, n := range g.Nodes {
+			if n.Op == op && len(n.Shape) == 3 {
+				if number == 0 {
+					return n
+				}
+				number--
+			}
+		}
+		return nil
+	}
+	switch name {
+	case "linear":
+		return pick(graph.Reshape, 0)
+	case "attention":
+		return pick(graph.AddScaled, 0)
+	case "pretanh":
+		if tanh := pick(graph.Tanh, 0); tanh != nil {
+			return tanh.In[0]
+		}
+	}
+	if number, ok := strings.CutPrefix(name, "block"); ok {
+		if i, err := strconv.Atoi(number); err == nil && i >= 0 {
+			return pick(graph.Add, i)
+		}
+	}
+	return nil
 }
 
 // Options steer a comparison with a recording.

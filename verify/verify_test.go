@@ -67,7 +67,16 @@ func compiler(t *testing.T, name string, g *graph.Graph, w weights.Source) func(
 	}
 }
 
-// TestRecordings compares with what PyTorch computed, every recorded node by name.
+// tfRecordings are pictures at several truncations, and one recording of nodes.
+func tfRecordings(module string, nodes int, images ...string) map[string][2]int {
+	all := map[string][2]int{"tfhub/" + module + "/tf_nodes_t0.40.safetensors": {nodes, 0}}
+	for _, name := range images {
+		all["tfhub/"+module+"/"+name+".safetensors"] = [2]int{1, 0}
+	}
+	return all
+}
+
+// TestRecordings compares with what PyTorch and TensorFlow computed, every recorded node by name.
 func TestRecordings(t *testing.T) {
 	for _, c := range []struct {
 		src, config string
@@ -80,6 +89,10 @@ func TestRecordings(t *testing.T) {
 		{"biggan-pytorch/biggan64/G_ema.pth", "biggan-pytorch/biggan64/config.json", map[string][2]int{"biggan-pytorch/biggan64/recording.safetensors": {9, 34}}},
 		{"biggan-pytorch/biggan64-wrapped/G_ema.pth", "biggan-pytorch/biggan64-wrapped/config.json", map[string][2]int{"biggan-pytorch/biggan64-wrapped/recording.safetensors": {9, 34}}},
 		{"biggan-pytorch/biggandeep64/G_ema.pth", "biggan-pytorch/biggandeep64/config.json", map[string][2]int{"biggan-pytorch/biggandeep64/recording.safetensors": {13, 102}}},
+		{"tfhub/letters/module.tar.gz", "", tfRecordings("letters", 11, "tf_t0.00", "tf_t0.02", "tf_t0.40", "tf_t1.00")},
+		{"tfhub/deep-random-tiny/module.tar.gz", "", tfRecordings("deep-random-tiny", 11, "tf_t0.00", "tf_t0.02", "tf_t0.40", "tf_t1.00")},
+		{"tfhub/deep-random-tiny-const/module.tar.gz", "", tfRecordings("deep-random-tiny-const", 8, "tf_t0.00", "tf_t0.40", "tf_t1.00")},
+		{"tfhub/biggan-tiny/module.tar.gz", "", tfRecordings("biggan-tiny", 8, "tf_t0.02", "tf_t0.40", "tf_t1.00")},
 	} {
 		w, g := open(t, c.src, c.config)
 		for recording, compared := range c.recordings {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"strconv"
 
 	"github.com/x448/float16"
 )
@@ -203,6 +204,16 @@ func Decode64(dst []float64, d DType, data []byte) error {
 		dst, data = dst[n:], data[n*size:]
 	}
 	return nil
+}
+
+// Decimal is the shortest decimal of a float32 that is not lost by it: 0.3, not
+// 0.30000001, so that numbers stored in files mean what their authors meant.
+func Decimal(v float32) float64 {
+	d, err := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64)
+	if err != nil {
+		return float64(v) // every formatted number parses
+	}
+	return d
 }
 
 // Encode writes float32 values as F32, F16 or BF16, rounding to nearest even. NaN stays NaN.

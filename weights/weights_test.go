@@ -194,3 +194,11 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestDecimal(t *testing.T) {
+	for _, v := range []float64{0, 0.02, 0.3, 0.437, 0.58, 1} {
+		if got := Decimal(float32(v)); got != v {
+			t.Errorf("float32 of %v becomes %v", v, got)
+		}
+	}
+}

@@ -24,15 +24,18 @@ type convertJSON struct {
 
 func newConvert(a *app) *cobra.Command {
 	var out, from, config, dtype, name, classes string
+	var raw bool
 	cmd := &cobra.Command{
 		Use:   "convert SRC -o OUT.safetensors",
 		Short: "Convert a checkpoint into the one format",
 		Long: `Convert a checkpoint into the one format.
 
 SRC is pytorch_model.bin of Hugging Face's port, or its folder; a generator's .pth of
-BigGAN-PyTorch; or one of our own files, to store it in another dtype. BigGAN-PyTorch's
-files say nothing of their epsilons: --config takes the constructor's arguments as JSON.`,
+BigGAN-PyTorch; a TF Hub module, as a folder or a .tar.gz, which is read in place; or one of
+our own files, to store it in another dtype. BigGAN-PyTorch's files say nothing of their
+epsilons: --config takes the constructor's arguments as JSON.`,
 		Example: `  biggan convert biggan-deep-128/ -o deep.safetensors
+  biggan convert biggan-256.tar.gz -o biggan-256.safetensors
   biggan convert G_ema.pth --config config.json -o mine.safetensors --dtype f16`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,7 +47,7 @@ files say nothing of their epsilons: --config takes the constructor's arguments 
 			}
 			p := a.newProgress("converting", true)
 			defer p.finish()
-			o := convert.Options{Converter: "biggan " + version(), Model: name, Generator: registry.Generator, Progress: p.update}
+			o := convert.Options{Converter: "biggan " + version(), Model: name, Generator: registry.Generator, Raw: raw, Progress: p.update}
 			if err := convertFlags(&o, from, config, dtype, classes); err != nil {
 				return err
 			}
@@ -63,7 +66,8 @@ files say nothing of their epsilons: --config takes the constructor's arguments 
 	}
 	f := cmd.Flags()
 	f.StringVarP(&out, "output", "o", "", "file to write; - is stdout")
-	f.StringVar(&from, "from", "auto", "what the source is: auto, hf, biggan-pytorch")
+	f.StringVar(&from, "from", "auto", "what the source is: auto, hf, biggan-pytorch, tfhub")
+	f.BoolVar(&raw, "raw", false, "of a TF Hub module, take the raw weights, not their moving averages")
 	f.StringVar(&config, "config", "", "JSON file: config.json (hf) or the constructor's arguments (biggan-pytorch)")
 	f.StringVar(&dtype, "dtype", "", "store weights as f32, f16 or bf16, rounded to nearest even (default f32; of our own files, as they are)")
 	f.StringVar(&name, "name", "", "name of the model, for its metadata")
@@ -74,10 +78,10 @@ files say nothing of their epsilons: --config takes the constructor's arguments 
 // convertFlags reads the flags that need checking.
 func convertFlags(o *convert.Options, from, config, dtype, classes string) error {
 	switch from {
-	case "auto", "hf", "biggan-pytorch":
+	case "auto", "hf", "biggan-pytorch", "tfhub":
 		o.From = from
 	default:
-		return usage("--from %q: want auto, hf or biggan-pytorch", from)
+		return usage("--from %q: want auto, hf, biggan-pytorch or tfhub", from)
 	}
 	if dtype != "" {
 		var ok bool

@@ -18,6 +18,7 @@ import (
 
 	"github.com/biggan-zoo/biggan"
 	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/convert/tfhub"
 	"github.com/biggan-zoo/biggan/convert/torch"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/registry"
@@ -57,7 +58,7 @@ func newInfo(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info MODEL|FILE",
 		Short: "Show what a model, a checkpoint or a picture is",
-		Long: `Show what a model, a source checkpoint (PyTorch, safetensors) or a PNG file of ours is:
+		Long: `Show what a model, a source checkpoint (PyTorch, TF Hub, safetensors) or a PNG file of ours is:
 architecture, config, tensors, provenance, digest. --tensors opens any source file, whatever it holds.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -99,6 +100,10 @@ func inspect(ctx context.Context, name string) (*infoJSON, error) {
 		return nil, err
 	}
 	path := name
+	if tfhub.IsModule(path) {
+		doc := &infoJSON{Name: path}
+		return doc, doc.module(path)
+	}
 	if stat.IsDir() {
 		path = filepath.Join(name, "pytorch_model.bin")
 	}
@@ -112,6 +117,8 @@ func inspect(ctx context.Context, name string) (*infoJSON, error) {
 		err = doc.picture(path)
 	case weights.IsSafetensors(head):
 		err = doc.safetensors(ctx, path)
+	case tfhub.IsArchive(head):
+		err = doc.module(path)
 	default:
 		err = doc.checkpoint(path)
 	}
@@ -197,8 +204,25 @@ func (d *infoJSON) checkpoint(path string) error {
 	}
 	defer f.Close()
 	d.Kind, d.Container, d.Tensors = "checkpoint", f.Container(), slices.Clone(f.Tensors())
-	slices.SortFunc(d.Tensors, func(a, b weights.Info) int { return strings.Compare(a.Name, b.Name) })
 	report, g, err := convert.Inspect(f, path)
+	return d.recognised(report, g, err)
+}
+
+// module describes a TF Hub module.
+func (d *infoJSON) module(path string) error {
+	m, err := tfhub.Open(path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	d.Kind, d.Container, d.Tensors = "checkpoint", "TF Hub module", m.Tensors()
+	report, g, err := convert.InspectModule(m)
+	return d.recognised(report, g, err)
+}
+
+// recognised adds what network a checkpoint holds, or that it holds none that is known.
+func (d *infoJSON) recognised(report *convert.Report, g *graph.Graph, err error) error {
+	slices.SortFunc(d.Tensors, func(a, b weights.Info) int { return strings.Compare(a.Name, b.Name) })
 	if err != nil {
 		d.Notes = append(d.Notes, err.Error())
 		return nil

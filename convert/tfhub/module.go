@@ -1,0 +1,227 @@
+// Package tfhub reads TF1-hub modules (SavedModel with a checkpoint of variables) without
+// TensorFlow: from a folder, or from a .tar.gz in place. It knows no networks: it yields
+// variables, and the graph with its constants.
+package tfhub
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/edsrzf/mmap-go"
+
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// The files of a module.
+const (
+	savedModelFile = "saved_model.pb"
+	indexFile      = "variables/variables.index"
+)
+
+func shardFile(i, n int) string {
+	return fmt.Sprintf("variables/variables.data-%05d-of-%05d", i, n)
+}
+
+// Module is an open module. Its variables are read by Each.
+type Module struct {
+	Graph   *Graph
+	Skipped []string // variables that are no tensors of numbers
+
+	variables []variable // by shard and offset
+	shards    []shard    // of a folder
+	archive   string     // path of an archive, or ""
+	count     int        // of shards
+}
+
+type shard struct {
+	mapping mmap.MMap
+	data    []byte
+}
+
+// IsArchive reports whether a file that begins so is compressed by gzip.
+func IsArchive(head []byte) bool { return bytes.HasPrefix(head, []byte{0x1f, 0x8b}) }
+
+// IsModule reports whether a folder holds a SavedModel.
+func IsModule(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, savedModelFile))
+	return err == nil
+}
+
+// Open opens a module's folder or archive. Errors about its content wrap weights.ErrFormat.
+// Close it when done.
+func Open(path string) (*Module, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	open := openArchive
+	if info.IsDir() {
+		open = openFolder
+	}
+	m, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("tfhub: %s: %w", filepath.Base(path), err)
+	}
+	return m, nil
+}
+
+func refuse(where string, err error) error {
+	return fmt.Errorf("%w: %s: %v", weights.ErrFormat, where, err)
+}
+
+func openFolder(folder string) (*Module, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var parts [2][]byte
+	for i, name := range []string{savedModelFile, indexFile} {
+		if parts[i], err = root.ReadFile(filepath.FromSlash(name)); err != nil {
+			return nil, err
+		}
+	}
+	m, err := newModule(parts[0], parts[1])
+	if err != nil {
+		return nil, err
+	}
+	for i := range m.count {
+		mapping, err := weights.Map(filepath.Join(folder, filepath.FromSlash(shardFile(i, m.count))))
+		if err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+		m.shards = append(m.shards, shard{mapping, mapping})
+	}
+	for _, v := range m.variables {
+		if n := int64(len(m.shards[v.shard].data)); v.offset+v.size > n {
+			err := refuse(indexFile, fmt.Errorf("variable %.100q ends at byte %d, its shard has %d", v.Name, v.offset+v.size, n))
+			return nil, errors.Join(err, m.Close())
+		}
+	}
+	return m, nil
+}
+
+// newModule parses the two files that describe a module.
+func newModule(savedModel, index []byte) (*Module, error) {
+	g, err := parseGraph(savedModel)
+	if err != nil {
+		return nil, refuse(savedModelFile, err)
+	}
+	m := &Module{Graph: g}
+	if m.variables, m.count, m.Skipped, err = parseBundle(index); err != nil {
+		return nil, refuse(indexFile, err)
+	}
+	return m, nil
+}
+
+// Tensors lists the variables in the order in which Each yields them.
+func (m *Module) Tensors() []weights.Info {
+	infos := make([]weights.Info, len(m.variables))
+	for i, v := range m.variables {
+		infos[i] = v.Info
+	}
+	return infos
+}
+
+// IsFolder reports whether the variables can be read in any order, by Bytes.
+func (m *Module) IsFolder() bool { return m.archive == "" }
+
+// Bytes is a variable of a module in a folder: its content in C order, little-endian, its
+// checksum checked, valid until Close.
+func (m *Module) Bytes(name string) ([]byte, error) {
+	for _, v := range m.variables {
+		if v.Name == name && m.IsFolder() {
+			data := m.shards[v.shard].data[v.offset : v.offset+v.size]
+			return data, v.check(data)
+		}
+	}
+	return nil, fmt.Errorf("tfhub: no variable %q to be read out of order", name)
+}
+
+// Each yields the variables that want asks for, in the order of Tensors, with their content
+// in C order, little-endian, its checksum checked. The content is valid during the call.
+func (m *Module) Each(ctx context.Context, want func(name string) bool, f func(info weights.Info, data []byte) error) error {
+	if m.archive != "" {
+		return m.eachArchived(ctx, want, f)
+	}
+	for _, v := range m.variables {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !want(v.Name) {
+			continue
+		}
+		data := m.shards[v.shard].data[v.offset : v.offset+v.size]
+		if err := v.check(data); err != nil {
+			return err
+		}
+		if err := f(v.Info, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachFrom yields the variables of a shard that comes as a stream.
+func (m *Module) eachFrom(ctx context.Context, r io.Reader, number int, want func(name string) bool, f func(info weights.Info, data []byte) error) error {
+	var at int64
+	var buffer []byte
+	for _, v := range m.variables {
+		if v.shard != number || !want(v.Name) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(io.Discard, r, v.offset-at); err != nil {
+			return refuse(shardFile(number, m.count), fmt.Errorf("ends before %.100q: %v", v.Name, err))
+		}
+		var err error
+		if buffer, err = readGrowing(r, buffer[:0], v.size); err != nil {
+			return refuse(shardFile(number, m.count), fmt.Errorf("ends within %.100q: %v", v.Name, err))
+		}
+		at = v.offset + v.size
+		if err := v.check(buffer); err != nil {
+			return err
+		}
+		if err := f(v.Info, buffer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readGrowing reads n bytes into a buffer that grows with what has come, so that a size
+// that a file merely claims allocates nothing.
+func readGrowing(r io.Reader, buffer []byte, n int64) ([]byte, error) {
+	const step = 4 << 20
+	for int64(len(buffer)) < n {
+		from := len(buffer)
+		next := int(min(n, int64(from)+max(step, int64(from))))
+		if cap(buffer) < next {
+			grown := make([]byte, from, next)
+			copy(grown, buffer)
+			buffer = grown
+		}
+		buffer = buffer[:next]
+		if _, err := io.ReadFull(r, buffer[from:]); err != nil {
+			return nil, err
+		}
+	}
+	return buffer, nil
+}
+
+// Close releases the shards.
+func (m *Module) Close() error {
+	var errs []error
+	for _, s := range m.shards {
+		errs = append(errs, s.mapping.Unmap())
+	}
+	m.shards = nil
+	return errors.Join(errs...)
+}
