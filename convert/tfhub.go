@@ -25,7 +25,6 @@ type tfModule struct {
 	module  *tfhub.Module
 	infos   []weights.Info
 	origin  map[string]string       // variable behind a name
-	tables  map[string]statsTable   // by name of the variable that a table replaces
 	content map[string][]byte       // of the tables
 	dropped []Dropped               // the copies that were not chosen
 	byName  map[string]weights.Info // of infos
