@@ -82,7 +82,7 @@ func newModel(name string, file *weights.File) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	g, err := registry.Generator(meta.Architecture, meta.Config)
+	g, err := registry.Network(meta.Architecture, meta.Config)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", weights.ErrFormat, name, err)
 	}
@@ -114,15 +114,45 @@ func (m *Model) Compile(backendName string, o backend.Options) (p backend.Progra
 	return registry.Compile(backendName, m.Graph, m.file, o)
 }
 
-// ZDim is the length of a latent vector.
+// ZDim is the length of a latent vector; 0 for a discriminator.
 func (m *Model) ZDim() int {
-	z, _ := m.Graph.Input("z")
+	z, ok := m.Graph.Input("z")
+	if !ok {
+		return 0
+	}
 	return z.Elements()
 }
 
-// OneTruncation reports whether the model has one set of statistics, measured at
-// truncation 1, for all truncations.
-func (m *Model) OneTruncation() bool { return m.Graph.Grid.Rows == 0 }
+// OneTruncation reports whether the model is a generator with one set of statistics,
+// measured at truncation 1, for all truncations.
+func (m *Model) OneTruncation() bool { return m.Graph.Grid.Rows == 0 && m.ZDim() > 0 }
+
+// Score is the logit that a discriminator gives each picture, as one of the class beside it:
+// higher is more like the pictures that it was trained on. Pictures have the model's size;
+// bytes become b/127.5 - 1, as in BigGAN-PyTorch's training.
+func (m *Model) Score(ctx context.Context, pictures []image.Image, classes []int, backendName string, o backend.Options) ([]float32, error) {
+	x, ok := m.Graph.Input("x")
+	if !ok {
+		return nil, fmt.Errorf("%w: %s is a generator: it scores nothing", ErrRequest, m.Name)
+	}
+	if len(pictures) != len(classes) || len(pictures) == 0 {
+		return nil, fmt.Errorf("%w: %d pictures and %d classes", ErrRequest, len(pictures), len(classes))
+	}
+	values, err := render.Pixels(pictures, x.Shape[1], x.Shape[2])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrRequest, err)
+	}
+	program, _, err := m.Compile(backendName, o)
+	if err != nil {
+		return nil, err
+	}
+	defer program.Close()
+	out, err := program.Run(ctx, backend.Inputs{
+		Batch: len(pictures), Truncation: 1,
+		Tensors: map[string][]float32{"x": values, "y": labels.OneHot(classes, m.Labels.Len())},
+	})
+	return out["logit"].Data, err
+}
 
 // Request asks for pictures.
 type Request struct {
@@ -205,6 +235,9 @@ func (m *Model) plan(r Request) (n int, classes []int, z []float32, err error) {
 		return 0, nil, nil, fmt.Errorf("%w: truncation %v, want 0 to 1", ErrRequest, r.Truncation)
 	}
 	dim := m.ZDim()
+	if dim == 0 {
+		return 0, nil, nil, fmt.Errorf("%w: %s is a discriminator: it draws nothing", ErrRequest, m.Name)
+	}
 	n = r.N
 	if n == 0 {
 		n = max(len(r.Classes), len(r.Latents)/dim, 1)

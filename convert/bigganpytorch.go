@@ -48,7 +48,22 @@ var bgptRules = compile(
 	bgptSpectral("output_layer.2"),
 )
 
-// constructor holds the arguments of BigGAN-PyTorch's Generator that matter here. A zero
+// bgptDiscriminatorRules are the names of its discriminators.
+var bgptDiscriminatorRules = compile(
+	[]rule{
+		same("input_conv.bias"),
+		same("linear.bias"),
+		same("blocks.{i}.{k}.conv{1|2|3|4|_sc}.bias"),
+		same("blocks.{i}.{k}.gamma"),
+	},
+	bgptSpectral("input_conv"),
+	bgptSpectral("linear"),
+	bgptSpectral("embed"),
+	bgptSpectral("blocks.{i}.{k}.conv{1|2|3|4|_sc}"),
+	bgptSpectral("blocks.{i}.{k}.{theta|phi|g|o}"),
+)
+
+// constructor holds the arguments of BigGAN-PyTorch's networks that matter here. A zero
 // or nil field was not given.
 type constructor struct {
 	Resolution int      `json:"resolution"`
@@ -62,21 +77,24 @@ type constructor struct {
 	SNEps      *float64 `json:"SN_eps"`
 }
 
-// parseConstructor reads {"network"|"cls", "generator"|"G": {...}} or the arguments alone.
-func parseConstructor(data []byte) (constructor, string, error) {
+// parseConstructor reads {"network"|"cls": ..., PART: {...}}, where PART is one of the names
+// given, or the arguments alone.
+func parseConstructor(data []byte, parts ...string) (constructor, string, error) {
 	var outer struct {
-		Network   string          `json:"network"`
-		Cls       string          `json:"cls"`
-		Generator json.RawMessage `json:"generator"`
-		G         json.RawMessage `json:"G"`
+		Network string `json:"network"`
+		Cls     string `json:"cls"`
 	}
 	var c constructor
 	if err := json.Unmarshal(data, &outer); err != nil {
 		return c, "", fmt.Errorf("config: %w", err)
 	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return c, "", fmt.Errorf("config: %w", err)
+	}
 	inner := json.RawMessage(data)
-	for _, candidate := range []json.RawMessage{outer.Generator, outer.G} {
-		if candidate != nil {
+	for _, part := range parts {
+		if candidate := fields[part]; candidate != nil {
 			inner = candidate
 		}
 	}
@@ -96,7 +114,7 @@ func openBigGANPyTorch(t shapes, o Options) (*source, error) {
 	var network string
 	if o.Config != nil {
 		var err error
-		if args, network, err = parseConstructor(o.Config); err != nil {
+		if args, network, err = parseConstructor(o.Config, "generator", "G"); err != nil {
 			return nil, fmt.Errorf("convert: %w: %v", weights.ErrFormat, err)
 		}
 	}

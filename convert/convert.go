@@ -37,8 +37,8 @@ type Options struct {
 	Config    []byte        // JSON: config.json (hf) or constructor arguments (biggan-pytorch); nil = beside the file or off the shapes
 	DType     weights.DType // of the weights: F32 (also ""), F16, BF16
 	Overwrite bool
-	// Generator builds the graph of a file in the unified format; needed to encode one again.
-	Generator func(architecture string, config []byte) (*graph.Graph, error)
+	// Network builds the graph of a file in the unified format; needed to encode one again.
+	Network func(architecture string, config []byte) (*graph.Graph, error)
 
 	Model, Converter, LicenseNote string
 	Labels                        []string
@@ -103,10 +103,10 @@ func open(ck Checkpoint, o Options) (*source, error) {
 	switch {
 	case o.From == "hf" || hf && o.From != "biggan-pytorch":
 		return openHF(t, o)
+	case discriminator && !bgpt && !hf:
+		return openDiscriminator(t, o)
 	case o.From == "biggan-pytorch" || bgpt:
 		return openBigGANPyTorch(t, o)
-	case discriminator:
-		return nil, fmt.Errorf("convert: %w: a discriminator: this version converts generators", weights.ErrFormat)
 	}
 	return nil, fmt.Errorf("convert: %w: %d tensors under names of no known network (want generator.gen_z.* of Hugging Face or shared.weight of BigGAN-PyTorch)", weights.ErrFormat, len(t))
 }

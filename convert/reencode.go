@@ -22,7 +22,7 @@ func reencode(ctx context.Context, src, dst string, o Options) (*Report, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", src, err)
 	}
-	g, err := o.Generator(meta.Architecture, meta.Config)
+	g, err := o.Network(meta.Architecture, meta.Config)
 	if err != nil {
 		return nil, fmt.Errorf("convert: %s: %w: %v", src, weights.ErrFormat, err)
 	}

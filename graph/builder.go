@@ -110,6 +110,11 @@ func (b *Builder) Input(name string, n int) *Node {
 	return (&Builder{s: b.s, scope: name}).add(&Node{Op: Input, Shape: []int{n}})
 }
 
+// InputMap declares an input map [c,h,w], named as given (no scope).
+func (b *Builder) InputMap(name string, c, h, w int) *Node {
+	return (&Builder{s: b.s, scope: name}).add(&Node{Op: Input, Shape: []int{c, h, w}})
+}
+
 // Linear maps a vector of n to len(w rows); bias and sigma may be nil.
 func (b *Builder) Linear(x *Node, w, bias, sigma *Param) *Node {
 	if b.rank(Linear, 1, x) && w.Shape[1] != x.Shape[0] {
@@ -118,12 +123,12 @@ func (b *Builder) Linear(x *Node, w, bias, sigma *Param) *Node {
 	return b.add(&Node{Op: Linear, In: []*Node{x}, Shape: []int{w.Shape[0]}, Weight: w, Bias: bias, Sigma: sigma})
 }
 
-// Embed maps class weights [classes] to an embedding [dim]; w is [classes, dim].
-func (b *Builder) Embed(y *Node, w *Param) *Node {
+// Embed maps class weights [classes] to an embedding [dim]; w is [classes, dim], sigma may be nil.
+func (b *Builder) Embed(y *Node, w, sigma *Param) *Node {
 	if b.rank(Embed, 1, y) && w.Shape[0] != y.Shape[0] {
 		b.Fail("embed: weight %v does not fit input %q of shape %v", w.Shape, y.Name, y.Shape)
 	}
-	return b.add(&Node{Op: Embed, In: []*Node{y}, Shape: []int{w.Shape[1]}, Weight: w})
+	return b.add(&Node{Op: Embed, In: []*Node{y}, Shape: []int{w.Shape[1]}, Weight: w, Sigma: sigma})
 }
 
 // Reshape makes [c,h,w] of a vector in the given order.
@@ -190,15 +195,34 @@ func (b *Builder) Upsample(x *Node) *Node {
 }
 
 // MaxPool halves height and width; both must be even.
-func (b *Builder) MaxPool(x *Node) *Node {
+func (b *Builder) MaxPool(x *Node) *Node { return b.pool(MaxPool, x) }
+
+// AvgPool halves height and width; both must be even.
+func (b *Builder) AvgPool(x *Node) *Node { return b.pool(AvgPool, x) }
+
+func (b *Builder) pool(op Op, x *Node) *Node {
 	shape := x.Shape
-	if b.rank(MaxPool, 3, x) {
+	if b.rank(op, 3, x) {
 		if x.Shape[1]%2 != 0 || x.Shape[2]%2 != 0 {
-			b.Fail("max_pool: %q of shape %v has an odd side", x.Name, x.Shape)
+			b.Fail("%s: %q of shape %v has an odd side", op, x.Name, x.Shape)
 		}
 		shape = []int{x.Shape[0], x.Shape[1] / 2, x.Shape[2] / 2}
 	}
-	return b.add(&Node{Op: MaxPool, In: []*Node{x}, Shape: shape})
+	return b.add(&Node{Op: op, In: []*Node{x}, Shape: shape})
+}
+
+// Sum adds up each channel of a map.
+func (b *Builder) Sum(x *Node) *Node {
+	b.rank(Sum, 3, x)
+	return b.add(&Node{Op: Sum, In: []*Node{x}, Shape: []int{x.Shape[0]}})
+}
+
+// Dot is the inner product of two vectors of one length.
+func (b *Builder) Dot(x, y *Node) *Node {
+	if b.rank(Dot, 1, x, y) && x.Shape[0] != y.Shape[0] {
+		b.Fail("dot: %q of shape %v and %q of shape %v", x.Name, x.Shape, y.Name, y.Shape)
+	}
+	return b.add(&Node{Op: Dot, In: []*Node{x, y}, Shape: []int{1}})
 }
 
 // Slice keeps n entries of the leading axis from start.

@@ -11,11 +11,11 @@ import "fmt"
 type Op uint8
 
 const (
-	// Input is a vector that the caller provides at every run.
+	// Input is a vector or a map that the caller provides at every run.
 	Input Op = iota + 1
 	// Linear is x·Wᵀ/σ + b with W [out, in].
 	Linear
-	// Embed is y·W with W [classes, dim]: a class embedding that takes one-hot or mixed y.
+	// Embed is y·W/σ with W [classes, dim]: a class embedding that takes one-hot or mixed y.
 	Embed
 	// Reshape makes [C,H,W] of a flat vector; Order says how the vector is laid out.
 	Reshape
@@ -44,12 +44,19 @@ const (
 	Attention
 	// Tanh is the hyperbolic tangent.
 	Tanh
+	// AvgPool takes the mean of each 2x2 square.
+	AvgPool
+	// Sum adds up each channel of [C,H,W]: a vector [C].
+	Sum
+	// Dot is the inner product of two vectors: [1].
+	Dot
 )
 
 var opNames = [...]string{
 	Input: "input", Linear: "linear", Embed: "embed", Reshape: "reshape", Conv: "conv",
 	Norm: "norm", ReLU: "relu", Upsample: "upsample", MaxPool: "max_pool", Slice: "slice",
 	Concat: "concat", Add: "add", AddScaled: "add_scaled", Attention: "attention", Tanh: "tanh",
+	AvgPool: "avg_pool", Sum: "sum", Dot: "dot",
 }
 
 // String gives the name that reports and tables print.

@@ -43,6 +43,21 @@ func pointwise(b *graph.Builder, x *graph.Node, out int) *graph.Node {
 	return b.Conv(x, w, nil, sigma)
 }
 
+// Embed is a spectrally normalised class embedding: [classes] to [dim].
+func Embed(b *graph.Builder, y *graph.Node, dim int) *graph.Node {
+	w, sigma := spectral(b, y.Shape[0], dim)
+	return b.Embed(y, w, sigma)
+}
+
+// Projection is the head of a discriminator (Miyato and Koyama 2018): a linear score of the
+// summed features, and their inner product with the class's embedding.
+func Projection(b *graph.Builder, x, y *graph.Node) *graph.Node {
+	h := b.At("features").Sum(b.At("features.relu").ReLU(x))
+	score := Linear(b.At("linear"), h, 1)
+	match := b.At("projection").Dot(Embed(b.At("embed"), y, x.Shape[0]), h)
+	return b.At("logit").Add(score, match)
+}
+
 // NormNames are the names that a port gives to the parts of its batch norms.
 type NormNames struct {
 	Gain, Bias string // projections of a conditional norm, parameters of an affine one

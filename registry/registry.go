@@ -24,8 +24,8 @@ var ErrUnknown = errors.New("unknown name")
 // Architecture builds networks of one family.
 type Architecture struct {
 	Name string
-	// Generator builds G from the JSON config that a weights file carries.
-	Generator func(name string, config []byte) (*graph.Graph, error)
+	// Network builds the graph from the JSON config that a weights file carries.
+	Network func(name string, config []byte) (*graph.Graph, error)
 }
 
 // Architectures are the network families.
@@ -43,6 +43,20 @@ var Architectures = []Architecture{
 			return nil, err
 		}
 		return deep.Generator(name, c)
+	}},
+	{"biggan-discriminator", func(name string, config []byte) (*graph.Graph, error) {
+		c, err := biggan.ParseDiscriminatorConfig(config)
+		if err != nil {
+			return nil, err
+		}
+		return biggan.Discriminator(name, c)
+	}},
+	{"biggan-deep-discriminator", func(name string, config []byte) (*graph.Graph, error) {
+		c, err := deep.ParseDiscriminatorConfig(config)
+		if err != nil {
+			return nil, err
+		}
+		return deep.Discriminator(name, c)
 	}},
 }
 
@@ -69,7 +83,7 @@ func (m Model) Graph() (*graph.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.Generator(m.Name, config)
+	return a.Network(m.Name, config)
 }
 
 const deepMindLicence = "DeepMind's hub documentation, as far as found, states no licence for the weights"
@@ -152,13 +166,13 @@ func Compile(name string, g *graph.Graph, w weights.Source, o backend.Options) (
 	return nil, "", err
 }
 
-// Generator builds the G of an architecture from the JSON config of a weights file.
-func Generator(architecture string, config []byte) (*graph.Graph, error) {
+// Network builds a network of an architecture from the JSON config of a weights file.
+func Network(architecture string, config []byte) (*graph.Graph, error) {
 	a, err := FindArchitecture(architecture)
 	if err != nil {
 		return nil, err
 	}
-	return a.Generator(architecture, config)
+	return a.Network(architecture, config)
 }
 
 func find[T any](kind string, table []T, nameOf func(T) string, name string) (T, error) {

@@ -40,6 +40,24 @@ func Images(t backend.Tensor) ([]image.Image, error) {
 
 func pixel(v float32) byte { return byte(min(max((v+1)/2*256, 0), 255)) }
 
+// Pixels converts pictures of w x h to [n,3,h,w] in [-1,1]: b/127.5 - 1.
+func Pixels(pictures []image.Image, h, w int) ([]float32, error) {
+	out := make([]float32, len(pictures)*3*h*w)
+	for i, m := range pictures {
+		b := m.Bounds()
+		if b.Dx() != w || b.Dy() != h {
+			return nil, fmt.Errorf("render: picture %d has %d x %d pixels, want %d x %d", i, b.Dx(), b.Dy(), w, h)
+		}
+		for p := range h * w {
+			c := color.NRGBAModel.Convert(m.At(b.Min.X+p%w, b.Min.Y+p/w)).(color.NRGBA)
+			for ch, v := range []uint8{c.R, c.G, c.B} {
+				out[(i*3+ch)*h*w+p] = float32(v)/127.5 - 1
+			}
+		}
+	}
+	return out, nil
+}
+
 // gap is the white line between the pictures of a grid, in pixels.
 const gap = 1
 

@@ -13,7 +13,7 @@ import (
 	"github.com/biggan-zoo/biggan/weights"
 )
 
-// ReadInputs takes z, y and truncation of a recording or of a file of inputs, checked
+// ReadInputs takes z, y and truncation (of a discriminator, x and y) of a recording or of a file of inputs, checked
 // against the graph. Errors wrap weights.ErrFormat.
 func ReadInputs(f *weights.File, g *graph.Graph) (backend.Inputs, error) {
 	in := backend.Inputs{Tensors: map[string][]float32{}}
@@ -22,8 +22,8 @@ func ReadInputs(f *weights.File, g *graph.Graph) (backend.Inputs, error) {
 			continue
 		}
 		info, ok := f.Info(n.Name)
-		if !ok || len(info.Shape) != 2 || info.Shape[1] != n.Shape[0] || info.Shape[0] < 1 {
-			return in, fmt.Errorf("%w: input %q is %v, want [n %d]", weights.ErrFormat, n.Name, info.Shape, n.Shape[0])
+		if !ok || len(info.Shape) < 1 || info.Shape[0] < 1 || !slices.Equal(info.Shape[1:], n.Shape) {
+			return in, fmt.Errorf("%w: input %q is %v, want %v for each sample", weights.ErrFormat, n.Name, info.Shape, n.Shape)
 		}
 		if in.Batch != 0 && in.Batch != info.Shape[0] {
 			return in, fmt.Errorf("%w: input %q has %d samples, another has %d", weights.ErrFormat, n.Name, info.Shape[0], in.Batch)
@@ -34,6 +34,10 @@ func ReadInputs(f *weights.File, g *graph.Graph) (backend.Inputs, error) {
 			return in, err
 		}
 		in.Tensors[n.Name] = values
+	}
+	if _, generator := g.Input("z"); !generator {
+		in.Truncation = 1 // a discriminator has none
+		return in, nil
 	}
 	info, ok := f.Info("truncation")
 	if !ok || info.Elements() != 1 {

@@ -36,7 +36,7 @@ func open(t *testing.T, src, config string) (*weights.File, *graph.Graph) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := a.Generator("model", meta.Config)
+	g, err := a.Network("model", meta.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +89,8 @@ func TestRecordings(t *testing.T) {
 		{"biggan-pytorch/biggan64/G_ema.pth", "biggan-pytorch/biggan64/config.json", map[string][2]int{"biggan-pytorch/biggan64/recording.safetensors": {9, 34}}},
 		{"biggan-pytorch/biggan64-wrapped/G_ema.pth", "biggan-pytorch/biggan64-wrapped/config.json", map[string][2]int{"biggan-pytorch/biggan64-wrapped/recording.safetensors": {9, 34}}},
 		{"biggan-pytorch/biggandeep64/G_ema.pth", "biggan-pytorch/biggandeep64/config.json", map[string][2]int{"biggan-pytorch/biggandeep64/recording.safetensors": {13, 102}}},
+		{"biggan-pytorch/biggan64/D.pth", "biggan-pytorch/biggan64/config.json", map[string][2]int{"biggan-pytorch/biggan64/d_recording.safetensors": {8, 21}}},
+		{"biggan-pytorch/biggandeep64/D.pth", "biggan-pytorch/biggandeep64/config.json", map[string][2]int{"biggan-pytorch/biggandeep64/d_recording.safetensors": {11, 43}}},
 		{"tfhub/letters/module.tar.gz", "", tfRecordings("letters", 11, "tf_t0.00", "tf_t0.02", "tf_t0.40", "tf_t1.00")},
 		{"tfhub/deep-random-tiny/module.tar.gz", "", tfRecordings("deep-random-tiny", 11, "tf_t0.00", "tf_t0.02", "tf_t0.40", "tf_t1.00")},
 		{"tfhub/deep-random-tiny-const/module.tar.gz", "", tfRecordings("deep-random-tiny-const", 8, "tf_t0.00", "tf_t0.40", "tf_t1.00")},

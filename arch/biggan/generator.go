@@ -22,7 +22,7 @@ func Generator(name string, c Config) (*graph.Graph, error) {
 	b.Grid(c.Grid())
 	z, y := b.Input("z", c.ZDim), b.Input("y", c.NumClasses)
 	shared := b.At("shared")
-	class := shared.Embed(y, shared.Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim))
+	class := shared.Embed(y, shared.Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim), nil)
 
 	side := c.bottom()
 	x := nn.Linear(b.At("linear"), level(b, c, z, 0), c.Channels[0]*side*side)

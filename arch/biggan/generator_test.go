@@ -92,3 +92,28 @@ func TestBadConfigs(t *testing.T) {
 		})
 	}
 }
+
+// TestDiscriminatorParameters counts the D of 128 pixels (BigGAN paper, appendix B).
+func TestDiscriminatorParameters(t *testing.T) {
+	g, err := Discriminator("test", DiscriminatorConfig{
+		Resolution: 128, NumClasses: 1000, Channels: []int{3, 96, 192, 384, 768, 1536, 1536}, Pools: 5, Attention: []int{0},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := g.ParamCount(); got != 87_982_370 {
+		t.Errorf("%d parameters, want 87982370", got)
+	}
+	for name, c := range map[string]DiscriminatorConfig{
+		"no blocks": {Resolution: 4, NumClasses: 1, Channels: []int{3}},
+		"grey":      {Resolution: 4, NumClasses: 1, Channels: []int{1, 2}},
+		"odd":       {Resolution: 6, NumClasses: 1, Channels: []int{3, 2, 2}, Pools: 2},
+		"pools":     {Resolution: 64, NumClasses: 1, Channels: []int{3, 2}, Pools: 2},
+		"classes":   {Resolution: 64, NumClasses: 1 << 40, Channels: []int{3, 2}},
+		"attention": {Resolution: 64, NumClasses: 1, Channels: []int{3, 8}, Attention: []int{1}},
+	} {
+		if _, err := Discriminator(name, c); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

@@ -118,3 +118,30 @@ func TestAttentionNames(t *testing.T) {
 		t.Errorf("blocks.7.1 is %v, want the attention", n)
 	}
 }
+
+// TestDiscriminatorParameters counts the D of 128 pixels.
+func TestDiscriminatorParameters(t *testing.T) {
+	good := DiscriminatorConfig{
+		Resolution: 128, NumClasses: 1000, InputChannels: 128, Stages: []int{256, 512, 1024, 2048, 2048}, Depth: 2, Pools: 5, Attention: []int{0},
+	}
+	g, err := Discriminator("test", good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := g.ParamCount(); got != 34_590_210 {
+		t.Errorf("%d parameters, want 34590210", got)
+	}
+	for name, change := range map[string]func(c *DiscriminatorConfig){
+		"shrinking": func(c *DiscriminatorConfig) { c.Stages = []int{64} },
+		"odd":       func(c *DiscriminatorConfig) { c.Resolution = 100 },
+		"depth":     func(c *DiscriminatorConfig) { c.Depth = 0 },
+		"attention": func(c *DiscriminatorConfig) { c.Attention = []int{9} },
+		"classes":   func(c *DiscriminatorConfig) { c.NumClasses = 0 },
+	} {
+		c := good
+		change(&c)
+		if _, err := Discriminator(name, c); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

@@ -70,7 +70,7 @@ var bigGANPyTorch = parts{
 	order:     graph.CHW,
 	embed: func(b *graph.Builder, y *graph.Node, c Config) *graph.Node {
 		e := b.At("shared")
-		return e.Embed(y, e.Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim))
+		return e.Embed(y, e.Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim), nil)
 	},
 	condition: func(b *graph.Builder, z, class *graph.Node) *graph.Node {
 		return b.At("cond").Concat(class, z)

@@ -44,6 +44,13 @@ func networks(t *testing.T) []*graph.Graph {
 	add(biggan.Generator("biggan", c))
 	c.NStats, c.ZFirst, c.ChannelsLast = 5, true, true
 	add(biggan.Generator("biggan of TensorFlow", c))
+	stages := []int{16, 24}
+	add(biggan.Discriminator("discriminator", biggan.DiscriminatorConfig{
+		Resolution: 12, NumClasses: 7, Channels: []int{3, 9, 16, 16}, Pools: 2, Attention: []int{0},
+	}))
+	add(deep.Discriminator("discriminator of BigGAN-deep", deep.DiscriminatorConfig{
+		Resolution: 12, NumClasses: 7, InputChannels: 8, Stages: stages, Depth: 2, Pools: 2, Attention: []int{0},
+	}))
 	return all
 }
 
@@ -60,7 +67,7 @@ func condNorm(b *graph.Builder, x, cond *graph.Node) *graph.Node {
 var fragments = map[string]func(b *graph.Builder, z, y *graph.Node) *graph.Node{
 	"vectors": func(b *graph.Builder, z, y *graph.Node) *graph.Node {
 		e := b.At("embed")
-		x := e.Embed(y, e.Param("weight", graph.Weight, 7, 3))
+		x := e.Embed(y, e.Param("weight", graph.Weight, 7, 3), nil)
 		x = b.At("concat").Concat(b.At("part").Slice(z, 2, 5), x)
 		x = nn.Linear(b.At("first"), x, 9)
 		x = b.At("sum").AddScaled(b.At("relu").ReLU(x), b.At("tanh").Tanh(x), b.Param("gamma", graph.Gain, 1))
@@ -101,6 +108,14 @@ var fragments = map[string]func(b *graph.Builder, z, y *graph.Node) *graph.Node{
 		high := b.At("high").Slice(shared, 4, 5)
 		join := b.At("join").Concat(part, low, b.At("relu").ReLU(high))
 		return b.At("tanh").Tanh(b.At("rgb").Slice(nn.Conv(b.At("c2"), join, 15, 3), 0, 3))
+	},
+	"pools and sums": func(b *graph.Builder, z, y *graph.Node) *graph.Node {
+		x := condNorm(b.At("n"), b.InputMap("x", 5, 4, 6), y)
+		x = b.At("avg").AvgPool(b.At("relu").ReLU(x))
+		v := b.At("sum").Sum(nn.Conv(b.At("conv"), x, 7, 3))
+		e := b.At("embed")
+		w := e.Embed(y, e.Param("weight", graph.Weight, 7, 7), e.Param("sigma", graph.Sigma, 1))
+		return b.At("score").Add(nn.Linear(b.At("linear"), v, 1), b.At("dot").Dot(v, w))
 	},
 	"attention": func(b *graph.Builder, z, _ *graph.Node) *graph.Node {
 		names := nn.AttentionNames{Theta: "theta", Phi: "phi", G: "g", Out: "o"}

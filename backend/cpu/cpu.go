@@ -26,6 +26,7 @@ type program struct {
 	vectors []vectorStep // once a run, for the whole batch
 	norms   []*norm      // once a sample, before maps
 	maps    []mapStep    // once a sample
+	late    []vectorStep // once a run, after the maps of all samples
 	exports []export
 	layout  layout
 
@@ -77,7 +78,7 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 		return nil, err
 	}
 	return &program{
-		graph: g, threads: threads, vectors: l.vectorSteps, norms: l.norms, maps: l.mapSteps, exports: l.exports, layout: l.plan(),
+		graph: g, threads: threads, vectors: l.vectorSteps, norms: l.norms, maps: l.mapSteps, late: l.lateSteps, exports: l.exports, layout: l.plan(),
 	}, nil
 }
 
@@ -94,13 +95,8 @@ func (p *program) Run(ctx context.Context, in backend.Inputs) (map[string]backen
 	for _, x := range p.exports {
 		e.out[x.name] = backend.Tensor{Shape: append([]int{in.Batch}, x.shape...), Data: make([]float32, in.Batch*x.elements)}
 	}
-	for _, s := range p.vectors {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if err := s.run(e, in.Batch); err != nil {
-			return nil, err
-		}
+	if err := e.runVectors(p.vectors); err != nil {
+		return nil, err
 	}
 	for e.sample = range in.Batch {
 		for _, n := range p.norms {
@@ -115,7 +111,22 @@ func (p *program) Run(ctx context.Context, in backend.Inputs) (map[string]backen
 			}
 		}
 	}
+	if err := e.runVectors(p.late); err != nil {
+		return nil, err
+	}
 	return e.out, nil
+}
+
+func (e *env) runVectors(steps []vectorStep) error {
+	for _, s := range steps {
+		if err := e.ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.run(e, e.in.Batch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close drops the idle buffers.

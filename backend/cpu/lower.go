@@ -23,6 +23,8 @@ type lowering struct {
 	pending  map[*graph.Node]*convStep // by sum: the convolution that will store it
 
 	vectorSteps []vectorStep
+	late        map[*graph.Node]bool // vectors that are computed from maps
+	lateSteps   []vectorStep
 	vectorSizes []int
 	mapSteps    []mapStep
 	norms       []*norm
@@ -37,7 +39,7 @@ func newLowering(g *graph.Graph, w weights.Source, keep []string) *lowering {
 	l := &lowering{
 		graph: g, w: w, wants: map[*graph.Node][]string{}, users: make([][]*graph.Node, len(g.Nodes)),
 		vectorOf: map[*graph.Node]*vector{}, viewOf: map[*graph.Node]view{},
-		owner: map[*graph.Node]*convStep{}, pending: map[*graph.Node]*convStep{},
+		late: map[*graph.Node]bool{}, owner: map[*graph.Node]*convStep{}, pending: map[*graph.Node]*convStep{},
 	}
 	named := map[string]bool{}
 	want := func(name string, n *graph.Node) {
@@ -58,7 +60,9 @@ func newLowering(g *graph.Graph, w weights.Source, keep []string) *lowering {
 	for _, n := range g.Nodes {
 		for _, in := range n.In {
 			l.users[in.ID] = append(l.users[in.ID], n)
+			l.late[n] = l.late[n] || l.late[in] && len(n.Shape) == 1
 		}
+		l.late[n] = l.late[n] || n.Op == graph.Sum
 	}
 	return l
 }
@@ -72,8 +76,36 @@ func (l *lowering) onlyUser(n *graph.Node) *graph.Node {
 }
 
 func (l *lowering) lower() error {
+	if err := l.allVectors(false); err != nil {
+		return err
+	}
 	for _, n := range l.graph.Nodes {
-		if len(n.Shape) != 1 {
+		if len(n.Shape) != 3 && n.Op != graph.Sum {
+			continue
+		}
+		if err := l.feature(n); err != nil {
+			return err
+		}
+		if n.Op == graph.Sum {
+			continue // a vector: exported with its like
+		}
+		for _, name := range l.wants[n] {
+			v := l.viewOf[n]
+			l.emit(&exportMap{name, v}, nil, v)
+			l.needScratch(v.c)
+		}
+	}
+	early := l.vectorSteps
+	l.vectorSteps = nil
+	err := l.allVectors(true)
+	l.vectorSteps, l.lateSteps = early, l.vectorSteps
+	return err
+}
+
+// allVectors lowers the vectors that come before the maps, or those that come after.
+func (l *lowering) allVectors(late bool) error {
+	for _, n := range l.graph.Nodes {
+		if len(n.Shape) != 1 || l.late[n] != late {
 			continue
 		}
 		if err := l.vector(n); err != nil {
@@ -81,19 +113,6 @@ func (l *lowering) lower() error {
 		}
 		for _, name := range l.wants[n] {
 			l.vectorSteps = append(l.vectorSteps, &exportVector{name, l.vectorOf[n]})
-		}
-	}
-	for _, n := range l.graph.Nodes {
-		if len(n.Shape) != 3 {
-			continue
-		}
-		if err := l.feature(n); err != nil {
-			return err
-		}
-		for _, name := range l.wants[n] {
-			v := l.viewOf[n]
-			l.emit(&exportMap{name, v}, nil, v)
-			l.needScratch(v.c)
 		}
 	}
 	return nil
@@ -138,6 +157,10 @@ func (l *lowering) vector(n *graph.Node) error {
 			return err
 		}
 		l.vectorSteps = append(l.vectorSteps, &pointwiseVectors{n.Op, in, factor, v})
+	case graph.Dot:
+		v := l.newVector(1)
+		l.vectorOf[n] = v
+		l.vectorSteps = append(l.vectorSteps, &dotStep{in[0], in[1], v})
 	default:
 		return fmt.Errorf("cpu: %s: no %s on vectors", n.Name, n.Op)
 	}
@@ -159,7 +182,7 @@ func (l *lowering) linear(x *graph.Node) {
 	s := &linearStep{from: l.vectorOf[x]}
 	total := 0
 	for _, u := range l.users[x.ID] {
-		if u.Op == graph.Linear || u.Op == graph.Embed {
+		if (u.Op == graph.Linear || u.Op == graph.Embed) && len(u.In) == 1 {
 			s.nodes = append(s.nodes, u)
 			s.starts = append(s.starts, total)
 			total += u.Shape[0]
@@ -228,7 +251,19 @@ func (l *lowering) feature(n *graph.Node) error {
 		in = append(in, l.viewOf[x]) // zero for vectors, and for a convolution that waits for its sum
 	}
 	switch n.Op {
+	case graph.Input:
+		out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
+		l.emit(&inputMap{n.Name, out}, []*buffer{out.buf})
+		l.viewOf[n] = out
+	case graph.Sum:
+		to := l.newVector(n.Shape[0])
+		l.emit(&sumStep{in[0], to}, nil, in[0])
+		l.needScratch(n.Shape[0])
+		l.vectorOf[n] = to
 	case graph.Reshape:
+		if l.late[n.In[0]] {
+			return fmt.Errorf("cpu: %s: no map of a vector that is computed from maps", n.Name)
+		}
 		out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
 		l.emit(&reshapeStep{l.vectorOf[n.In[0]], n.Order, n.Shape, out.buf}, []*buffer{out.buf})
 		l.viewOf[n] = out
@@ -251,9 +286,9 @@ func (l *lowering) feature(n *graph.Node) error {
 		}
 		v.up = true
 		l.viewOf[n] = v
-	case graph.MaxPool:
+	case graph.MaxPool, graph.AvgPool:
 		out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
-		l.emit(&poolStep{in[0], out.buf}, []*buffer{out.buf}, in[0])
+		l.emit(&poolStep{in[0], n.Op == graph.AvgPool, out.buf}, []*buffer{out.buf}, in[0])
 		l.needScratch(n.Shape[0])
 		l.viewOf[n] = out
 	case graph.Concat:
@@ -294,6 +329,9 @@ func (l *lowering) norm(n *graph.Node) (*norm, error) {
 	l.norms = append(l.norms, s)
 	tables := map[*graph.Param]*[]float32{n.Mean: &s.mean, n.Var: &s.vari}
 	if len(n.In) == 3 {
+		if l.late[n.In[1]] || l.late[n.In[2]] {
+			return nil, fmt.Errorf("cpu: %s: no norm by a vector that is computed from maps", n.Name)
+		}
 		s.scale, s.offset = l.vectorOf[n.In[1]], l.vectorOf[n.In[2]]
 	} else {
 		tables[n.Gain], tables[n.Bias] = &s.gain, &s.bias

@@ -59,10 +59,11 @@ func tanh(x []float32) {
 	}
 }
 
-// poolStep takes the maximum of each 2x2 square.
+// poolStep takes the maximum or the mean of each 2x2 square.
 type poolStep struct {
-	in  view
-	out *buffer
+	in   view
+	mean bool
+	out  *buffer
 }
 
 func (s *poolStep) run(e *env) error {
@@ -76,12 +77,63 @@ func (s *poolStep) run(e *env) error {
 			in.readPixel(dst, 2*y, 2*x, s.in.up)
 			for _, d := range [][2]int{{0, 1}, {1, 0}, {1, 1}} {
 				in.readPixel(other, 2*y+d[0], 2*x+d[1], s.in.up)
+				if s.mean {
+					for i, v := range other {
+						dst[i] += v
+					}
+					continue
+				}
 				for i, v := range other {
 					dst[i] = max(dst[i], v)
 				}
 			}
+			if s.mean {
+				for i := range dst {
+					dst[i] *= 0.25
+				}
+			}
 		}
 	})
+}
+
+// sumStep adds up each channel, into the sample's vector.
+type sumStep struct {
+	in view
+	to *vector
+}
+
+func (s *sumStep) run(e *env) error {
+	in, to := s.in.reader(e), s.to.of(e)
+	h, w := s.in.size()
+	pixel := e.scratch[0][:s.in.c]
+	clear(to)
+	for y := range h {
+		for x := range w {
+			in.readPixel(pixel, y, x, s.in.up)
+			for i, v := range pixel {
+				to[i] += v
+			}
+		}
+	}
+	return nil
+}
+
+// inputMap copies the sample's map of an input, which lies channels first.
+type inputMap struct {
+	name string
+	out  view
+}
+
+func (s *inputMap) run(e *env) error {
+	out := e.bytesOf(s.out.buf)
+	c, pixels := s.out.c, s.out.h*s.out.w
+	values := e.in.Tensors[s.name][e.sample*c*pixels:][:c*pixels]
+	for ch := range c {
+		for p, v := range values[ch*pixels:][:pixels] {
+			out[p*c+ch] = v
+		}
+	}
+	return nil
 }
 
 // reshapeStep makes a map of the sample's vector.

@@ -79,6 +79,21 @@ func (s *pointwiseVectors) run(e *env, batch int) error {
 	return nil
 }
 
+// dotStep is the inner product of two vectors.
+type dotStep struct{ a, b, to *vector }
+
+func (s *dotStep) run(e *env, batch int) error {
+	for sample := range batch {
+		var sum float32
+		other := s.b.row(e, sample)
+		for i, v := range s.a.row(e, sample) {
+			sum += v * other[i]
+		}
+		s.to.row(e, sample)[0] = sum
+	}
+	return nil
+}
+
 // linearStep computes every linear layer of one input vector as one matrix product.
 type linearStep struct {
 	nodes  []*graph.Node

@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -38,7 +39,14 @@ func (p *program) compute(n *graph.Node, values []mat.Matrix, blend backend.Stat
 	case graph.Upsample:
 		return upsample(in[0], n.In[0].Shape)
 	case graph.MaxPool:
-		return maxPool(in[0], n.In[0].Shape)
+		return pool(in[0], n.In[0].Shape, func(a, b, c, d float64) float64 { return max(a, b, c, d) })
+	case graph.AvgPool:
+		return pool(in[0], n.In[0].Shape, func(a, b, c, d float64) float64 { return (a + b + c + d) / 4 })
+	case graph.Sum:
+		pixels := in[0].Shape()[1]
+		return in[0].Mul(matrix(pixels, 1, slices.Repeat([]float64{1}, pixels)))
+	case graph.Dot:
+		return in[0].T().Mul(in[1])
 	case graph.Slice:
 		cols := in[0].Shape()[1]
 		return matrix(n.Len, cols, data(in[0])[n.Start*cols:(n.Start+n.Len)*cols])
@@ -162,14 +170,14 @@ func upsample(m mat.Matrix, shape []int) mat.Matrix {
 	return matrix(c, 4*h*w, out)
 }
 
-func maxPool(m mat.Matrix, shape []int) mat.Matrix {
+func pool(m mat.Matrix, shape []int, of func(a, b, c, d float64) float64) mat.Matrix {
 	c, h, w := shape[0], shape[1], shape[2]
 	x, out := data(m), make([]float64, c*h*w/4)
 	for ch := range c {
 		for y := range h / 2 {
 			for xx := range w / 2 {
 				top := x[(ch*h+2*y)*w+2*xx:]
-				out[(ch*h/2+y)*(w/2)+xx] = max(top[0], top[1], top[w], top[w+1])
+				out[(ch*h/2+y)*(w/2)+xx] = of(top[0], top[1], top[w], top[w+1])
 			}
 		}
 	}

@@ -134,7 +134,7 @@ func input(values []float32, n *graph.Node, sample int) mat.Matrix {
 	for i := range v {
 		v[i] = float64(values[sample*len(v)+i])
 	}
-	return matrix(len(v), 1, v)
+	return matrix(n.Shape[0], len(v)/n.Shape[0], v)
 }
 
 // Close has nothing to release.

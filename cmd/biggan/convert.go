@@ -47,7 +47,7 @@ epsilons: --config takes the constructor's arguments as JSON.`,
 			}
 			p := a.newProgress("converting", true)
 			defer p.finish()
-			o := convert.Options{Converter: "biggan " + version(), Model: name, Generator: registry.Generator, Raw: raw, Progress: p.update}
+			o := convert.Options{Converter: "biggan " + version(), Model: name, Network: registry.Network, Raw: raw, Progress: p.update}
 			if err := convertFlags(&o, from, config, dtype, classes); err != nil {
 				return err
 			}

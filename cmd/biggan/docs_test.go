@@ -68,6 +68,7 @@ type documents struct {
 	Export   pathsJSON    `json:"export"`
 	Generate generateJSON `json:"generate"`
 	Run      wroteJSON    `json:"run"`
+	Score    scoreJSON    `json:"score"`
 	Verify   verifyJSON   `json:"verify"`
 	Env      envJSON      `json:"env"`
 	Error    errorJSON    `json:"any verb that fails"`

@@ -155,7 +155,11 @@ func inspectKnown(ctx context.Context, known registry.Model) (*infoJSON, error) 
 
 func (d *infoJSON) network(architecture string, g *graph.Graph) {
 	d.Architecture, d.Parameters, d.graph = architecture, g.ParamCount(), g
-	d.Resolution = g.Outputs[0].Node.Shape[1]
+	if x, ok := g.Input("x"); ok {
+		d.Resolution = x.Shape[1]
+	} else {
+		d.Resolution = g.Outputs[0].Node.Shape[1]
+	}
 }
 
 func (d *infoJSON) model(m *biggan.Model) {

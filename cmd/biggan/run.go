@@ -41,7 +41,8 @@ func newRun(a *app) *cobra.Command {
 		Use:   "run -m MODEL --input IN.safetensors -o OUT.safetensors",
 		Short: "Run a network on raw tensors",
 		Long: `Run a network on raw tensors: reads z [n, zdim], y [n, classes] and truncation [1], writes
-them with image [n, 3, h, w] and the nodes to keep, in float32. What it writes is a recording
+them with image [n, 3, h, w] and the nodes to keep, in float32. A discriminator reads x
+[n, 3, h, w] and y, and writes logit [n, 1]. What it writes is a recording
 that ` + "`biggan verify --against`" + ` takes. ` + "`biggan info MODEL --nodes`" + ` lists the nodes.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -76,7 +77,7 @@ that ` + "`biggan verify --against`" + ` takes. ` + "`biggan info MODEL --nodes`
 			if err != nil {
 				return err
 			}
-			tensors := recording(in, results)
+			tensors := recording(m.Graph, in, results)
 			if err := a.output(out, func(path string, overwrite bool) error { return writeTensors(path, overwrite, tensors) }); err != nil {
 				return err
 			}
@@ -140,11 +141,14 @@ func compute(ctx context.Context, a *app, m *biggan.Model, o backend.Options, in
 }
 
 // recording lists inputs and results as tensors of a file.
-func recording(in backend.Inputs, results map[string]backend.Tensor) []namedTensor {
-	tensors := []namedTensor{{"truncation", []int{1}, []float32{float32(in.Truncation)}}}
+func recording(g *graph.Graph, in backend.Inputs, results map[string]backend.Tensor) []namedTensor {
+	var tensors []namedTensor
+	if _, generator := g.Input("z"); generator {
+		tensors = append(tensors, namedTensor{"truncation", []int{1}, []float32{float32(in.Truncation)}})
+	}
 	for _, name := range slices.Sorted(maps.Keys(in.Tensors)) {
-		values := in.Tensors[name]
-		tensors = append(tensors, namedTensor{name, []int{in.Batch, len(values) / in.Batch}, values})
+		n, _ := g.Input(name)
+		tensors = append(tensors, namedTensor{name, append([]int{in.Batch}, n.Shape...), in.Tensors[name]})
 	}
 	for _, name := range slices.Sorted(maps.Keys(results)) {
 		tensors = append(tensors, namedTensor{name, results[name].Shape, results[name].Data})

@@ -127,6 +127,14 @@ func drawInputs(m *biggan.Model, v verifyFlags) (backend.Inputs, error) {
 		return backend.Inputs{}, usage("--truncation %v: want 0 to 1", v.truncation)
 	}
 	n := m.Labels.Len()
+	if x, ok := m.Graph.Input("x"); ok { // a discriminator: noise for pictures
+		return backend.Inputs{
+			Batch: v.n, Truncation: 1,
+			Tensors: map[string][]float32{
+				"x": sample.Noise(v.seed, v.n, x.Elements(), 0.5), "y": labels.OneHot(sample.Classes(v.seed, v.n, n), n),
+			},
+		}, nil
+	}
 	return backend.Inputs{
 		Batch: v.n, Truncation: v.truncation,
 		Tensors: map[string][]float32{
