@@ -11,6 +11,7 @@ import (
 	"image"
 	"io/fs"
 	"math"
+	"sync"
 
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/graph"
@@ -35,7 +36,8 @@ type notFound struct{}
 func (notFound) Error() string        { return "model not found" }
 func (notFound) Is(target error) bool { return target == fs.ErrNotExist }
 
-// Model is an open generator: its graph and its weights. It is safe for concurrent use.
+// Model is an open generator: its graph, its weights, and the programs compiled so far. It
+// is safe for concurrent use.
 type Model struct {
 	Name   string       // registry name or path
 	Meta   weights.Meta // provenance and config
@@ -43,6 +45,14 @@ type Model struct {
 	Labels labels.List // class names
 
 	file *weights.File
+
+	mu       sync.Mutex
+	programs map[string]compiled // by backend and options
+}
+
+type compiled struct {
+	backend.Program
+	used string // the backend
 }
 
 // Open opens a model by its registry name or the path of a converted .safetensors file.
@@ -93,8 +103,14 @@ func newModel(name string, file *weights.File) (*Model, error) {
 	return &Model{Name: name, Meta: meta, Graph: g, Labels: labels.For(meta.Labels, y.Elements()), file: file}, nil
 }
 
-// Close releases the weights.
-func (m *Model) Close() error { return m.file.Close() }
+// Close releases the programs and the weights. No call may be under way.
+func (m *Model) Close() error {
+	var errs []error
+	for _, p := range m.programs {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(append(errs, m.file.Close())...)
+}
 
 // Weights are the tensors of the model.
 func (m *Model) Weights() *weights.File { return m.file }
@@ -109,9 +125,35 @@ func (m *Model) Digest() (string, error) {
 }
 
 // Compile makes a program on a backend of the registry and says on which; "" and "auto"
-// take the first that can compute with the options here.
+// take the first that can compute with the options here. The caller closes it.
 func (m *Model) Compile(backendName string, o backend.Options) (p backend.Program, used string, err error) {
 	return registry.Compile(backendName, m.Graph, m.file, o)
+}
+
+// Prepare compiles the model for a backend, so that the first picture need not wait for it,
+// and says which one "" and "auto" mean.
+func (m *Model) Prepare(backendName string, o backend.Options) (used string, err error) {
+	p, err := m.program(backendName, o)
+	return p.used, err
+}
+
+// program compiles once for each backend and options; the model closes what it returns.
+func (m *Model) program(backendName string, o backend.Options) (compiled, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := fmt.Sprintf("%q %#v", backendName, o)
+	if p, ok := m.programs[key]; ok {
+		return p, nil
+	}
+	p, used, err := m.Compile(backendName, o)
+	if err != nil {
+		return compiled{}, err
+	}
+	if m.programs == nil {
+		m.programs = map[string]compiled{}
+	}
+	m.programs[key] = compiled{p, used}
+	return m.programs[key], nil
 }
 
 // ZDim is the length of a latent vector; 0 for a discriminator.
@@ -142,11 +184,10 @@ func (m *Model) Score(ctx context.Context, pictures []image.Image, classes []int
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrRequest, err)
 	}
-	program, _, err := m.Compile(backendName, o)
+	program, err := m.program(backendName, o)
 	if err != nil {
 		return nil, err
 	}
-	defer program.Close()
 	out, err := program.Run(ctx, backend.Inputs{
 		Batch: len(pictures), Truncation: 1,
 		Tensors: map[string][]float32{"x": values, "y": labels.OneHot(classes, m.Labels.Len())},
@@ -195,11 +236,10 @@ func (m *Model) Each(ctx context.Context, r Request, f func(p Picture, n int) er
 	if err != nil {
 		return err
 	}
-	program, used, err := m.Compile(r.Backend, r.Options)
+	program, err := m.program(r.Backend, r.Options)
 	if err != nil {
 		return err
 	}
-	defer program.Close()
 	dim := m.ZDim()
 	for from := 0; from < n; from += batch {
 		to := min(from+batch, n)
@@ -218,7 +258,7 @@ func (m *Model) Each(ctx context.Context, r Request, f func(p Picture, n int) er
 		}
 		for i, image := range images {
 			at := from + i
-			if err := f(Picture{image, at, classes[at], z[at*dim : (at+1)*dim], used}, n); err != nil {
+			if err := f(Picture{image, at, classes[at], z[at*dim : (at+1)*dim], program.used}, n); err != nil {
 				return err
 			}
 		}
