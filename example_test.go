@@ -24,6 +24,33 @@ func ExampleModel_Generate() {
 	// Output: 2 (0,0)-(32,32)
 }
 
+// A row of seven pictures on the way from an A to a B.
+func ExampleModel_Interpolate() {
+	ctx := context.Background()
+	m, err := biggan.Open(ctx, "letters")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	rows, err := m.Interpolate(ctx, biggan.Interpolation{From: "A", To: "B", SeedA: 1, SeedB: 2, Steps: 7, Truncation: 0.5})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(rows), len(rows[0]))
+	// Output: 1 7
+}
+
+// Open takes a name of the registry or a converted file.
+func ExampleOpen() {
+	m, err := biggan.Open(context.Background(), "letters")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	fmt.Println(m.Meta.Architecture, m.ZDim(), m.Labels.Len(), m.Blocks())
+	// Output: biggan-deep 64 26 7
+}
+
 // Each hands over every picture as soon as it is drawn, with its class and latent vector.
 func ExampleModel_Each() {
 	ctx := context.Background()
@@ -33,7 +60,7 @@ func ExampleModel_Each() {
 	}
 	defer m.Close()
 	err = m.Each(ctx, biggan.Request{N: 3, Seed: 4, Truncation: 0.4}, func(p biggan.Picture, n int) error {
-		fmt.Printf("%d of %d: %s\n", p.Index+1, n, m.Labels.Name(p.Class))
+		fmt.Printf("%d of %d: %s\n", p.Index+1, n, m.Labels.MixName(p.Class))
 		return nil
 	})
 	if err != nil {

@@ -208,3 +208,7 @@ func elements(shape []int) int {
 	}
 	return n
 }
+
+// BlockInput is the name of block i's own input in a graph that conditions every block by
+// itself: "z@0" beside the "z" of the first layer.
+func BlockInput(name string, i int) string { return fmt.Sprintf("%s@%d", name, i) }

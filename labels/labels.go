@@ -1,87 +1,82 @@
-// Package labels names the classes of a model.
+// Package labels names the classes of a model, and finds them by what people call them.
 package labels
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// ErrUnknown means that a model has no such class.
-var ErrUnknown = errors.New("unknown class")
+// Class is one class of a model. All but Index and Name may be empty.
+type Class struct {
+	Index     int      `json:"number"`
+	Name      string   `json:"name"` // its number as text where a model names no classes
+	Synonyms  []string `json:"synonyms,omitempty"`
+	WNID      string   `json:"wnid,omitempty"` // WordNet's synset: "n" and eight digits
+	Gloss     string   `json:"gloss,omitempty"`
+	Hypernyms []string `json:"hypernyms,omitempty"` // broader terms, nearest first
+	Hyponyms  []string `json:"hyponyms,omitempty"`  // narrower terms
+}
 
 // List is the classes of a model in order.
 type List struct {
-	names []string // nil = numbers only
-	n     int
+	classes []Class
+	named   bool
+	words   *words
 }
 
-// For lists n classes. Names that are not n in number are left out: the classes then have
-// numbers alone.
+// For lists n classes under the names that a model carries. A model of 1000 classes without
+// names has ImageNet's; other classes without names, or with names that are not n in number,
+// have numbers alone.
 func For(names []string, n int) List {
 	if len(names) != n {
 		names = nil
 	}
-	return List{names, n}
+	if names == nil && n == len(ImageNet().classes) {
+		return ImageNet()
+	}
+	classes := make([]Class, n)
+	for i := range classes {
+		classes[i] = Class{Index: i, Name: strconv.Itoa(i)}
+		if names != nil {
+			classes[i].Name = names[i]
+		}
+	}
+	l := newList(classes)
+	l.named = names != nil
+	return l
 }
+
+func newList(classes []Class) List { return List{classes, true, indexWords(classes)} }
 
 // Len is the number of classes.
-func (l List) Len() int { return l.n }
+func (l List) Len() int { return len(l.classes) }
+
+// Class is the class of a number from 0 to Len-1.
+func (l List) Class(i int) Class { return l.classes[i] }
 
 // Name is the class's name, or its number as text.
-func (l List) Name(class int) string {
-	if l.names == nil {
-		return strconv.Itoa(class)
-	}
-	return l.names[class]
-}
+func (l List) Name(class int) string { return l.classes[class].Name }
 
 // Names lists all names; nil if the classes have none.
-func (l List) Names() []string { return l.names }
-
-// Find looks a class up by its name, then by its name in any case, then by its number
-// from 0. An error wraps ErrUnknown and says what there is.
-func (l List) Find(query string) (int, error) {
-	if i := slices.Index(l.names, query); i >= 0 {
-		return i, nil
+func (l List) Names() []string {
+	if !l.named {
+		return nil
 	}
-	if i := slices.IndexFunc(l.names, func(name string) bool { return strings.EqualFold(name, query) }); i >= 0 {
-		return i, nil
+	names := make([]string, len(l.classes))
+	for i, c := range l.classes {
+		names[i] = c.Name
 	}
-	if i, err := strconv.Atoi(query); err == nil && i >= 0 && i < l.n {
-		return i, nil
-	}
-	return 0, fmt.Errorf("%w %q: the model has %s", ErrUnknown, query, l.describe())
+	return names
 }
 
 func (l List) describe() string {
-	if l.names == nil {
-		return fmt.Sprintf("the classes 0 to %d", l.n-1)
+	if !l.named {
+		return fmt.Sprintf("the classes 0 to %d", len(l.classes)-1)
 	}
-	return fmt.Sprintf("%d classes, %q to %q or 0 to %d", l.n, l.names[0], l.names[l.n-1], l.n-1)
-}
-
-// FindAll looks several classes up.
-func (l List) FindAll(queries []string) ([]int, error) {
-	classes := make([]int, len(queries))
-	for i, q := range queries {
-		var err error
-		if classes[i], err = l.Find(q); err != nil {
-			return nil, err
-		}
-	}
-	return classes, nil
-}
-
-// OneHot is the y of classes of a model with n: a row of n values a class.
-func OneHot(classes []int, n int) []float32 {
-	y := make([]float32, len(classes)*n)
-	for i, c := range classes {
-		y[i*n+c] = 1
-	}
-	return y
+	last := len(l.classes) - 1
+	return fmt.Sprintf("%d classes, %q to %q or 0 to %d", last+1, l.Name(0), l.Name(last), last)
 }
 
 // Parse reads a list of names as the command line takes it: "A-Z" for single letters in

@@ -25,7 +25,7 @@ func TestFind(t *testing.T) {
 	if err != nil || len(letters) != 26 {
 		t.Fatal(letters, err)
 	}
-	named, bare := labels.For(letters, 26), labels.For(letters, 1000)
+	named, bare := labels.For(letters, 26), labels.For(letters, 999)
 	for query, want := range map[string]int{"A": 0, "z": 25, "3": 3, "25": 25} {
 		if got, err := named.Find(query); got != want || err != nil {
 			t.Errorf("%q: %d, %v", query, got, err)
@@ -36,7 +36,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q: %v", query, err)
 		}
 	}
-	if got, err := bare.Find("999"); got != 999 || err != nil || bare.Name(999) != "999" {
+	if got, err := bare.Find("998"); got != 998 || err != nil || bare.Name(998) != "998" {
 		t.Errorf("class without a name: %d, %v", got, err)
 	}
 	if _, err := bare.Find("A"); !errors.Is(err, labels.ErrUnknown) {
@@ -55,8 +55,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestOneHot(t *testing.T) {
-	if got := labels.OneHot([]int{1, 0}, 3); !slices.Equal(got, []float32{0, 1, 0, 1, 0, 0}) {
+func TestDense(t *testing.T) {
+	if got := labels.Dense([]labels.Mix{labels.One(1), {{0, 0.75}, {2, 0.25}}}, 3); !slices.Equal(got, []float32{0, 1, 0, 0.75, 0, 0.25}) {
 		t.Error(got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/biggan-zoo/biggan/backend/cpu"
 	"github.com/biggan-zoo/biggan/backend/reference"
 	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/nearest"
 	"github.com/biggan-zoo/biggan/weights"
 )
 
@@ -26,38 +27,27 @@ type Architecture struct {
 	Name string
 	// Network builds the graph from the JSON config that a weights file carries.
 	Network func(name string, config []byte) (*graph.Graph, error)
+	// PerBlock builds the generator whose blocks have inputs of their own; nil for discriminators.
+	PerBlock func(name string, config []byte) (*graph.Graph, error)
 }
 
 // Architectures are the network families.
 var Architectures = []Architecture{
-	{"biggan", func(name string, config []byte) (*graph.Graph, error) {
-		c, err := biggan.ParseConfig(config)
+	{"biggan", network(biggan.ParseConfig, biggan.Generator), network(biggan.ParseConfig, biggan.PerBlock)},
+	{"biggan-deep", network(deep.ParseConfig, deep.Generator), network(deep.ParseConfig, deep.PerBlock)},
+	{"biggan-discriminator", network(biggan.ParseDiscriminatorConfig, biggan.Discriminator), nil},
+	{"biggan-deep-discriminator", network(deep.ParseDiscriminatorConfig, deep.Discriminator), nil},
+}
+
+// network joins a config's parser and a constructor.
+func network[C any](parse func([]byte) (C, error), build func(string, C) (*graph.Graph, error)) func(string, []byte) (*graph.Graph, error) {
+	return func(name string, config []byte) (*graph.Graph, error) {
+		c, err := parse(config)
 		if err != nil {
 			return nil, err
 		}
-		return biggan.Generator(name, c)
-	}},
-	{"biggan-deep", func(name string, config []byte) (*graph.Graph, error) {
-		c, err := deep.ParseConfig(config)
-		if err != nil {
-			return nil, err
-		}
-		return deep.Generator(name, c)
-	}},
-	{"biggan-discriminator", func(name string, config []byte) (*graph.Graph, error) {
-		c, err := biggan.ParseDiscriminatorConfig(config)
-		if err != nil {
-			return nil, err
-		}
-		return biggan.Discriminator(name, c)
-	}},
-	{"biggan-deep-discriminator", func(name string, config []byte) (*graph.Graph, error) {
-		c, err := deep.ParseDiscriminatorConfig(config)
-		if err != nil {
-			return nil, err
-		}
-		return deep.Discriminator(name, c)
-	}},
+		return build(name, c)
+	}
 }
 
 // Model is a network that is known by name.
@@ -175,6 +165,18 @@ func Network(architecture string, config []byte) (*graph.Graph, error) {
 	return a.Network(architecture, config)
 }
 
+// PerBlock builds the generator of an architecture whose blocks have inputs of their own.
+func PerBlock(architecture string, config []byte) (*graph.Graph, error) {
+	a, err := FindArchitecture(architecture)
+	if err != nil {
+		return nil, err
+	}
+	if a.PerBlock == nil {
+		return nil, fmt.Errorf("registry: %s has no blocks to condition one by one", architecture)
+	}
+	return a.PerBlock(architecture, config)
+}
+
 func find[T any](kind string, table []T, nameOf func(T) string, name string) (T, error) {
 	var names []string
 	for _, entry := range table {
@@ -191,34 +193,5 @@ func find[T any](kind string, table []T, nameOf func(T) string, name string) (T,
 	return none, fmt.Errorf("%w: %q is no %s (there are %s)%s", ErrUnknown, name, kind, strings.Join(names, ", "), hint)
 }
 
-// Nearest is the candidate that a typing error most likely meant, or "" if none is near:
-// the smallest Levenshtein distance, ignoring case, of at most a third of the length.
-func Nearest(name string, candidates []string) string {
-	best, bestDistance := "", max(len(name)/3, 1)+1
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < bestDistance {
-			best, bestDistance = c, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two byte strings.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
-}
+// Nearest is the candidate that a typing error most likely meant, or "".
+func Nearest(name string, candidates []string) string { return nearest.Of(name, candidates) }

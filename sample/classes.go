@@ -1,11 +1,14 @@
 package sample
 
-// Classes draws k of n classes by seed, without repetition until all were drawn. The first
-// ones of a larger k are those of a smaller one. The stream is that of NumPy's
-// RandomState([seed, 1]), so that it does not repeat the noise's; each draw is
-// floor(random_sample()·left) into the classes left, in order.
-func Classes(seed uint32, k, n int) []int {
-	g := newMT19937ByArray([]uint32{seed, 1})
+// Classes draws k of n classes by seed: Choose, of stream 1.
+func Classes(seed uint32, k, n int) []int { return Choose(seed, 1, k, n) }
+
+// Choose draws k of n things by seed, without repetition until all were drawn. The first
+// ones of a larger k are those of a smaller one. Streams from 1 differ from each other and
+// from the noise: each is that of NumPy's RandomState([seed, stream]); each draw is
+// floor(random_sample()·left) into the things left, in order.
+func Choose(seed, stream uint32, k, n int) []int {
+	g := newMT19937ByArray([]uint32{seed, stream})
 	var left, drawn []int
 	for range k {
 		if len(left) == 0 {

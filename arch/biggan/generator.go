@@ -14,7 +14,15 @@ var (
 
 // Generator builds G (BigGAN paper, appendix B, figure 15): inputs z [ZDim] and
 // y [NumClasses], output image [3, Resolution, Resolution] in [-1, 1].
-func Generator(name string, c Config) (*graph.Graph, error) {
+func Generator(name string, c Config) (*graph.Graph, error) { return generator(name, c, false) }
+
+// PerBlock is the Generator whose blocks have a latent vector and a class of their own:
+// z and y condition the first linear layer, graph.BlockInput("z", i) and
+// graph.BlockInput("y", i) block i, which takes its chunk of that z. Where all are the
+// same it computes what Generator does. Blocks that z does not reach have no z.
+func PerBlock(name string, c Config) (*graph.Graph, error) { return generator(name, c, true) }
+
+func generator(name string, c Config, perBlock bool) (*graph.Graph, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -22,7 +30,11 @@ func Generator(name string, c Config) (*graph.Graph, error) {
 	b.Grid(c.Grid())
 	z, y := b.Input("z", c.ZDim), b.Input("y", c.NumClasses)
 	shared := b.At("shared")
-	class := shared.Embed(y, shared.Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim), nil)
+	embedding := shared.Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim)
+	var class *graph.Node
+	if !perBlock { // the first linear layer takes no class
+		class = shared.Embed(y, embedding, nil)
+	}
 
 	side := c.bottom()
 	x := nn.Linear(b.At("linear"), level(b, c, z, 0), c.Channels[0]*side*side)
@@ -32,6 +44,9 @@ func Generator(name string, c Config) (*graph.Graph, error) {
 	}
 	x = b.At("linear.reshape").Reshape(x, c.Channels[0], side, side, order)
 	for i, out := range c.Channels[1:] {
+		if perBlock {
+			z, class = own(b, c, i, embedding)
+		}
 		cond := condition(b, c, i, z, class)
 		x = block(b.At(fmt.Sprintf("blocks.%d.0", i)), x, cond, out, c)
 		for _, a := range c.Attention {
@@ -45,6 +60,15 @@ func Generator(name string, c Config) (*graph.Graph, error) {
 	x = nn.Conv(b.At("output_layer.2"), x, 3, 3)
 	b.Output("image", b.At("image").Tanh(x))
 	return b.Build()
+}
+
+// own is the latent vector and the class embedding of block i alone.
+func own(b *graph.Builder, c Config, i int, embedding *graph.Param) (z, class *graph.Node) {
+	if c.Hierarchical {
+		z = b.Input(graph.BlockInput("z", i), c.ZDim)
+	}
+	y := b.Input(graph.BlockInput("y", i), c.NumClasses)
+	return z, b.At(fmt.Sprintf("@%d.shared", i)).Embed(y, embedding, nil)
 }
 
 // level is the chunk of z that enters at a level: 0 is the first linear layer.

@@ -1,33 +1,41 @@
 package deep
 
 import (
+	"fmt"
+
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/nn"
 )
 
 // Generator builds G (BigGAN paper, appendix B, figure 16): inputs z [ZDim] and
 // y [NumClasses], output image [3, OutputDim, OutputDim] in [-1, 1].
-func Generator(name string, c Config) (*graph.Graph, error) {
+func Generator(name string, c Config) (*graph.Graph, error) { return generator(name, c, false) }
+
+// PerBlock is the Generator whose blocks have a latent vector and a class of their own:
+// z and y condition the first linear layer, graph.BlockInput("z", i) and
+// graph.BlockInput("y", i) block i. Where all are the same it computes what Generator does.
+func PerBlock(name string, c Config) (*graph.Graph, error) { return generator(name, c, true) }
+
+func generator(name string, c Config, perBlock bool) (*graph.Graph, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	p := c.parts()
 	b := graph.New(name)
 	b.Grid(c.Grid())
-	z, y := b.Input("z", c.ZDim), b.Input("y", c.NumClasses)
+	embed := p.embed(b, c)
+	first, each := p.conditions(b, c, embed, b.Input("z", c.ZDim), b.Input("y", c.NumClasses))
 
-	class := p.embed(b, y, c)
-	cond := p.condition(b, z, class)
-	first, each := cond, cond
-	if c.ZOnlyAtInput {
-		first, each = z, class
-	}
 	ch := c.ChannelWidth
 	x := nn.Linear(b.At(p.linear), first, 4*4*c.Layers[0].In*ch)
 	x = b.At(p.linear+".reshape").Reshape(x, c.Layers[0].In*ch, 4, 4, p.order)
 	for i, l := range c.Layers {
 		if c.attentionBefore(i) {
 			x = nn.SelfAttention(b.At(p.attentionAt(c, i)), p.attention, x)
+		}
+		if perBlock {
+			z, y := b.Input(graph.BlockInput("z", i), c.ZDim), b.Input(graph.BlockInput("y", i), c.NumClasses)
+			_, each = p.conditions(b.At(fmt.Sprintf("@%d", i)), c, embed, z, y)
 		}
 		x = block(b.At(p.blockAt(c, i)), p, x, each, l.Out*ch, l.Up, c)
 	}
@@ -36,6 +44,16 @@ func Generator(name string, c Config) (*graph.Graph, error) {
 	}
 	b.Output("image", p.toRGB(b, x, c))
 	return b.Build()
+}
+
+// conditions is what the first linear layer and the blocks are conditioned by.
+func (p parts) conditions(b *graph.Builder, c Config, embed embedding, z, y *graph.Node) (first, each *graph.Node) {
+	class := embed(b, y)
+	cond := p.condition(b, z, class)
+	if c.ZOnlyAtInput {
+		return z, class
+	}
+	return cond, cond
 }
 
 // block is the bottleneck residual block (figure 16b): 1x1 to a quarter of the channels,

@@ -15,12 +15,15 @@ type parts struct {
 	norm         nn.NormNames
 	attention    nn.AttentionNames
 	order        graph.Order
-	embed        func(b *graph.Builder, y *graph.Node, c Config) *graph.Node
+	embed        func(b *graph.Builder, c Config) embedding
 	condition    func(b *graph.Builder, z, class *graph.Node) *graph.Node
 	blockAt      func(c Config, i int) string
 	attentionAt  func(c Config, i int) string // attention before block i
 	toRGB        func(b *graph.Builder, x *graph.Node, c Config) *graph.Node
 }
+
+// embedding is the class embedding of a network, for any y: its weight is declared once.
+type embedding func(b *graph.Builder, y *graph.Node) *graph.Node
 
 func (c Config) parts() parts {
 	if c.Port == BigGANPyTorch {
@@ -36,9 +39,9 @@ var huggingFace = parts{
 	norm:      nn.NormNames{Gain: "scale", Bias: "offset", Mean: "running_means", Var: "running_vars"},
 	attention: nn.AttentionNames{Theta: "snconv1x1_theta", Phi: "snconv1x1_phi", G: "snconv1x1_g", Out: "snconv1x1_o_conv"},
 	order:     graph.HWC,
-	embed: func(b *graph.Builder, y *graph.Node, c Config) *graph.Node {
-		e := b.At("embeddings")
-		return e.Linear(y, e.Param("weight", graph.Weight, c.ClassEmbedDim, c.NumClasses), nil, nil)
+	embed: func(b *graph.Builder, c Config) embedding {
+		w := b.At("embeddings").Param("weight", graph.Weight, c.ClassEmbedDim, c.NumClasses)
+		return func(b *graph.Builder, y *graph.Node) *graph.Node { return b.At("embeddings").Linear(y, w, nil, nil) }
 	},
 	condition: func(b *graph.Builder, z, class *graph.Node) *graph.Node {
 		return b.At("generator.cond").Concat(z, class)
@@ -68,9 +71,9 @@ var bigGANPyTorch = parts{
 	norm:      nn.NormNames{Gain: "gain", Bias: "bias", Mean: "stored_mean", Var: "stored_var"},
 	attention: nn.AttentionNames{Theta: "theta", Phi: "phi", G: "g", Out: "o"},
 	order:     graph.CHW,
-	embed: func(b *graph.Builder, y *graph.Node, c Config) *graph.Node {
-		e := b.At("shared")
-		return e.Embed(y, e.Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim), nil)
+	embed: func(b *graph.Builder, c Config) embedding {
+		w := b.At("shared").Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim)
+		return func(b *graph.Builder, y *graph.Node) *graph.Node { return b.At("shared").Embed(y, w, nil) }
 	},
 	condition: func(b *graph.Builder, z, class *graph.Node) *graph.Node {
 		return b.At("cond").Concat(class, z)

@@ -35,6 +35,7 @@ func networks(t *testing.T) []*graph.Graph {
 		Layers: []deep.Layer{{Up: true, In: 3, Out: 2}, {Up: false, In: 2, Out: 2}, {Up: true, In: 2, Out: 1}},
 	}
 	add(deep.Generator("deep", d))
+	add(deep.PerBlock("deep, each block by itself", d))
 	d.Port, d.NStats, d.FinalEps, d.MoreAttention, d.ZOnlyAtInput = deep.BigGANPyTorch, 0, 1e-5, []int{2}, true
 	add(deep.Generator("deep of BigGAN-PyTorch", d))
 	c := biggan.Config{
@@ -44,6 +45,9 @@ func networks(t *testing.T) []*graph.Graph {
 	add(biggan.Generator("biggan", c))
 	c.NStats, c.ZFirst, c.ChannelsLast = 5, true, true
 	add(biggan.Generator("biggan of TensorFlow", c))
+	add(biggan.PerBlock("biggan, each block by itself", c))
+	c.Hierarchical = false
+	add(biggan.PerBlock("biggan, the class of each block", c))
 	stages := []int{16, 24}
 	add(biggan.Discriminator("discriminator", biggan.DiscriminatorConfig{
 		Resolution: 12, NumClasses: 7, Channels: []int{3, 9, 16, 16}, Pools: 2, Attention: []int{0},

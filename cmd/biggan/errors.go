@@ -53,7 +53,7 @@ var failures = []struct {
 	{wraps(weights.ErrFormat, render.ErrPNG, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
 	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
-	{wraps(biggan.ErrRequest, convert.ErrUnsupported), exitUsage, ""},
+	{wraps(biggan.ErrRequest, labels.ErrWeight, convert.ErrUnsupported), exitUsage, ""},
 	{wraps(biggan.ErrNotFound, registry.ErrUnknown), exitNotFound, "`biggan list` shows the models"},
 	{wraps(labels.ErrUnknown), exitNotFound, "`biggan info MODEL` shows the classes"},
 	{wraps(fs.ErrNotExist), exitNotFound, ""},

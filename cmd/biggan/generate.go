@@ -18,6 +18,7 @@ import (
 	"github.com/biggan-zoo/biggan"
 	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/render"
 )
 
@@ -145,7 +146,7 @@ type drawing struct {
 	sink  sink
 
 	z     []float32
-	each  []int // classes
+	each  []labels.Mix // classes
 	paths []string
 }
 
@@ -156,7 +157,7 @@ func (d *drawing) run(ctx context.Context, r biggan.Request) error {
 	p := d.app.newProgress("drawing", false)
 	defer p.finish()
 	err := d.model.Each(ctx, r, func(picture biggan.Picture, n int) error {
-		name := d.model.Labels.Name(picture.Class)
+		name := d.model.Labels.MixName(picture.Class)
 		d.meta.Classes = append(d.meta.Classes, name)
 		d.meta.Indices = append(d.meta.Indices, picture.Index)
 		d.each = append(d.each, picture.Class)

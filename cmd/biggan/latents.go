@@ -76,7 +76,7 @@ func (d *drawing) writeLatents() error {
 	classes := d.model.Labels.Len()
 	return writeTensors(path, d.app.force, []namedTensor{
 		{"z", []int{n, len(d.z) / n}, d.z},
-		{"y", []int{n, classes}, labels.OneHot(d.each, classes)},
+		{"y", []int{n, classes}, labels.Dense(d.each, classes)},
 		{"truncation", []int{1}, []float32{float32(d.flags.truncation)}},
 	})
 }
