@@ -6,7 +6,9 @@ import (
 	"strings"
 
 	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/registry"
+	"github.com/biggan-zoo/biggan/sample"
 )
 
 // Mix gives some blocks of the network a latent vector, a class, or both of their own.
@@ -21,18 +23,21 @@ type Mix struct {
 	Seed *uint32
 	// Class is a query as in Request.Classes; "" = the class of the picture.
 	Class string
+	// Keep, 0 to 1, is how much of the picture's own latent vector and class is kept: 0 =
+	// none; in between both move linearly, as in an interpolation at 1 - Keep.
+	Keep float64
 }
 
 // Last stands for the last block in Mix.To.
 const Last = -1
 
-// ParseMix reads "BLOCKS=seed:SEED,class:CLASS", one of the two at least. BLOCKS is "3",
-// "0-3", "4-" (to the last), "all", or "input" (the layer before block 0 alone). The class
+// ParseMix reads "BLOCKS=seed:SEED,class:CLASS,keep:SHARE", seed or class at least. BLOCKS is
+// "3", "0-3", "4-" (to the last), "all", or "input" (the layer before block 0 alone). The class
 // may itself be a mix: "2-=class:tiger:0.6,lion:0.4". Errors wrap ErrRequest.
 func ParseMix(text string) (Mix, error) {
 	blocks, what, ok := strings.Cut(text, "=")
 	bad := func(format string, args ...any) (Mix, error) {
-		return Mix{}, fmt.Errorf("%w: mix %q: %s; want BLOCKS=seed:SEED,class:CLASS, as in 0-3=seed:7,class:tiger",
+		return Mix{}, fmt.Errorf("%w: mix %q: %s; want BLOCKS=seed:SEED,class:CLASS,keep:SHARE, as in 0-3=seed:7,class:tiger",
 			ErrRequest, text, fmt.Sprintf(format, args...))
 	}
 	if !ok {
@@ -64,7 +69,7 @@ func ParseMix(text string) (Mix, error) {
 	for part := range strings.SplitSeq(what, ",") {
 		key, value, ok := strings.Cut(part, ":")
 		switch key = strings.TrimSpace(key); {
-		case ok && (key == "seed" || key == "class"):
+		case ok && (key == "seed" || key == "class" || key == "keep"):
 			if _, twice := values[key]; twice {
 				return bad("%s stands twice", key)
 			}
@@ -72,7 +77,7 @@ func ParseMix(text string) (Mix, error) {
 		case len(keys) > 0 && keys[len(keys)-1] == "class":
 			values["class"] += "," + part // a mix of classes
 		default:
-			return bad("%q is neither seed: nor class:", part)
+			return bad("%q is none of seed:, class:, keep:", part)
 		}
 	}
 	if seed, ok := values["seed"]; ok {
@@ -82,6 +87,11 @@ func ParseMix(text string) (Mix, error) {
 		}
 		s := uint32(n)
 		m.Seed = &s
+	}
+	if keep, ok := values["keep"]; ok {
+		if m.Keep, err = strconv.ParseFloat(strings.TrimSpace(keep), 64); err != nil || !(m.Keep >= 0 && m.Keep <= 1) {
+			return bad("keep %q is none of 0 to 1", keep)
+		}
 	}
 	if m.Class, ok = values["class"]; ok && strings.TrimSpace(m.Class) == "" {
 		return bad("the class is empty")
@@ -99,6 +109,7 @@ type plannedMix struct {
 	from, to int // places of a sampled
 	z        func() []float32
 	class    chooser
+	keep     float64
 }
 
 // apply conditions the places for the picture of an index: called for all in order.
@@ -109,10 +120,10 @@ func (p plannedMix) apply(s sampled, index int) {
 	}
 	for place := p.from; place <= p.to; place++ {
 		if p.z != nil {
-			s[place].z = z
+			s[place].z = sample.Linear.Between(s[place].z, z, 1-p.keep)
 		}
 		if p.class != nil {
-			s[place].class = p.class(index)
+			s[place].class = labels.Between(s[place].class, p.class(index), 1-p.keep)
 		}
 	}
 }
@@ -147,10 +158,13 @@ func (m *Model) planMixes(r Request, n int) (blocks int, planned []plannedMix, e
 		if mix.From < 0 || last < mix.From || last >= blocks {
 			return 0, nil, fmt.Errorf("%w: mix of blocks %d to %d, but %s has the blocks 0 to %d", ErrRequest, mix.From, last, m.Name, blocks-1)
 		}
+		if !(mix.Keep >= 0 && mix.Keep <= 1) {
+			return 0, nil, fmt.Errorf("%w: mix %d keeps %v of the picture, want 0 to 1", ErrRequest, i, mix.Keep)
+		}
 		if mix.Seed == nil && mix.Class == "" {
 			return 0, nil, fmt.Errorf("%w: mix %d has neither a seed nor a class", ErrRequest, i)
 		}
-		p := plannedMix{from: mix.From + 1, to: last + 1}
+		p := plannedMix{from: mix.From + 1, to: last + 1, keep: mix.Keep}
 		if mix.From == 0 {
 			p.from = 0
 		}

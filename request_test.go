@@ -63,6 +63,19 @@ func TestMix(t *testing.T) {
 	if !same(with(biggan.Mix{To: biggan.Last, Seed: seed(1)}), generate(t, m, base)) {
 		t.Error("the picture's own seed changes it")
 	}
+	half, err := m.Interpolate(context.Background(), biggan.Interpolation{From: "A", To: "B", SeedA: 1, SeedB: 7, Rows: 3, Steps: 3, Truncation: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := all
+	keep.Keep = 0.5
+	if !same(with(keep), []image.Image{half[0][1], half[1][1], half[2][1]}) {
+		t.Error("keeping half of a picture is not half the way to the other")
+	}
+	keep.Keep = 1
+	if !same(with(keep), generate(t, m, base)) {
+		t.Error("keeping all of a picture changes it")
+	}
 	some := [][]image.Image{
 		plain, generate(t, m, base), with(biggan.Mix{Input: true, Seed: seed(7)}), with(biggan.Mix{Seed: seed(7)}),
 		with(biggan.Mix{From: 1, To: biggan.Last, Seed: seed(7)}), with(biggan.Mix{From: 2, To: 3, Class: "B"}),
@@ -74,7 +87,7 @@ func TestMix(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []biggan.Mix{{To: 7, Seed: seed(1)}, {From: 3, To: 2, Class: "A"}, {To: 1}, {From: -1, To: 1, Class: "A"}} {
+	for _, bad := range []biggan.Mix{{To: 7, Seed: seed(1)}, {From: 3, To: 2, Class: "A"}, {To: 1}, {From: -1, To: 1, Class: "A"}, {Class: "A", Keep: 1.5}} {
 		r := base
 		r.Mix, r.Truncation = []biggan.Mix{bad}, 0.5
 		if _, err := m.Generate(context.Background(), r); !errors.Is(err, biggan.ErrRequest) {
@@ -90,6 +103,7 @@ func TestParseMix(t *testing.T) {
 		"4-=class:tiger:0.6,lion:0.4":       {From: 4, To: biggan.Last, Class: "tiger:0.6,lion:0.4"},
 		"2=class:A:1,B:2,seed:7":            {From: 2, To: 2, Seed: &seven, Class: "A:1,B:2"},
 		"all=seed:7":                        {To: biggan.Last, Seed: &seven},
+		"all=class:A:1,B:2,keep:0.25":       {To: biggan.Last, Class: "A:1,B:2", Keep: 0.25},
 		"input=class:great white shark":     {Input: true, Class: "great white shark"},
 		"0=class:tench, Tinca tinca":        {Class: "tench, Tinca tinca"},
 		"65535-65535=seed: 7,class:x:1,y:1": {From: 65535, To: 65535, Seed: &seven, Class: "x:1,y:1"},
@@ -99,7 +113,8 @@ func TestParseMix(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "0-3", "=seed:1", "3-1=seed:1", "a=seed:1", "-1=seed:1", "0=", "0=tiger", "0=seed:-1",
-		"0=seed:4294967296", "0=class:", "0=seed:1,seed:2", "0=seed:1,tiger", "1-2-3=seed:1", "99999=seed:1"} {
+		"0=seed:4294967296", "0=class:", "0=seed:1,seed:2", "0=seed:1,tiger", "1-2-3=seed:1", "99999=seed:1",
+		"0=seed:1,keep:2", "0=seed:1,keep:-0.1", "0=seed:1,keep:NaN", "0=seed:1,keep:", "0=seed:1,keep:0,keep:0"} {
 		if got, err := biggan.ParseMix(bad); !errors.Is(err, biggan.ErrRequest) {
 			t.Errorf("%q: %+v, %v", bad, got, err)
 		}
