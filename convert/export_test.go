@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -74,30 +73,6 @@ func TestExportRefuses(t *testing.T) {
 	}
 }
 
-// python runs a script with peer packages; CI must have those that its requirements list.
-func python(t *testing.T, inCI bool, packages, script string, args ...string) {
-	t.Helper()
-	interpreter := os.Getenv("BIGGAN_PYTHON")
-	if interpreter == "" {
-		interpreter = "python3"
-	}
-	folder := t.TempDir() // not here, where Python would take the folder torch for a package
-	peer := func(script string, args ...string) ([]byte, error) {
-		c := exec.Command(interpreter, append([]string{"-c", script}, args...)...)
-		c.Dir = folder
-		return c.CombinedOutput()
-	}
-	if out, err := peer("import " + packages); err != nil {
-		if inCI && os.Getenv("BIGGAN_CI") != "" {
-			t.Fatalf("%s with %s is required in CI: %v\n%s", interpreter, packages, err, out)
-		}
-		t.Skipf("needs %s with %s: %v", interpreter, packages, err)
-	}
-	if out, err := peer(script, args...); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
-
 // TestSafetensorsPackage opens the unified format with the official Python package and
 // compares every weight with the source's bytes.
 func TestSafetensorsPackage(t *testing.T) {
@@ -106,7 +81,7 @@ func TestSafetensorsPackage(t *testing.T) {
 		if _, err := convert.File(context.Background(), goldentest.Path(t, "letters"), dst, convert.Options{DType: dtype, Labels: []string{"Ä"}}); err != nil {
 			t.Fatal(err)
 		}
-		python(t, true, "safetensors, numpy", `
+		goldentest.Python(t, true, "safetensors, numpy", `
 import sys, json, numpy
 from safetensors import safe_open
 with safe_open(sys.argv[1], "numpy") as f:
@@ -129,7 +104,7 @@ func TestTorchReadsExport(t *testing.T) {
 	if _, err := convert.ExportHF(context.Background(), file, folder, false); err != nil {
 		t.Fatal(err)
 	}
-	python(t, false, "torch", `
+	goldentest.Python(t, false, "torch", `
 import sys, torch
 a = torch.load(sys.argv[1], weights_only=True)
 b = torch.load(sys.argv[2], weights_only=True)
