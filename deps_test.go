@@ -25,12 +25,15 @@ var allowed = map[string][]string{
 	"backend/reference":   {"backend", "graph", "weights", "github.com/nlpodyssey/spago"},
 	"bench":               {},
 	"cmd/biggan": {
-		".", "atomicfile", "backend", "convert", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "registry", "render", "sample",
+		".", "atomicfile", "backend", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "registry", "render", "sample",
 		"verify", "weights", "zoo",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster/mpb/v8", "golang.org/x/term",
 	},
-	"convert":       {"arch/biggan", "arch/deep", "atomicfile", "convert/tfhub", "convert/torch", "graph", "weights", "golang.org/x/sync"},
-	"convert/synth": {"arch/biggan", "arch/deep", "convert", "graph", "weights"},
+	"convert":             {"arch/biggan", "arch/deep", "atomicfile", "convert/tfhub", "convert/torch", "graph", "weights", "golang.org/x/sync"},
+	"convert/onnx":        {"convert/onnx/onnxpb", "google.golang.org/protobuf"},
+	"convert/onnx/onnxpb": {"google.golang.org/protobuf"},
+	"convert/onnxgraph":   {"backend", "convert/onnx", "convert/onnx/onnxpb", "graph", "weights"},
+	"convert/synth":       {"arch/biggan", "arch/deep", "convert", "graph", "weights"},
 	"convert/tfhub": {
 		"convert/tfhub/tfpb", "weights", "github.com/edsrzf/mmap-go", "github.com/golang/snappy", "github.com/klauspost/compress",
 		"google.golang.org/protobuf",

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -130,51 +129,4 @@ func byReason(dropped []convert.Dropped) map[string][]string {
 		groups[d.Reason] = append(groups[d.Reason], d.Name)
 	}
 	return groups
-}
-
-func newExport(a *app) *cobra.Command {
-	var out, to string
-	cmd := &cobra.Command{
-		Use:   "export MODEL --to hf -o FOLDER",
-		Short: "Write a model in another program's format",
-		Long: `Write a model in another program's format.
-
-hf: a folder with pytorch_model.bin and config.json, as Hugging Face's port of BigGAN-deep
-loads it; the tensors are bit for bit those of the checkpoint that the model came from.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case to == "":
-				return usage("export needs --to hf")
-			case to != "hf":
-				return usage("--to %q: this version writes hf", to)
-			case out == "" || out == "-":
-				return usage("export --to hf needs -o FOLDER")
-			}
-			m, err := a.open(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			defer m.Close()
-			paths, err := convert.ExportHF(cmd.Context(), m.Weights(), out, a.force)
-			if err != nil {
-				return err
-			}
-			return a.printPaths(paths)
-		},
-	}
-	cmd.Flags().StringVarP(&out, "output", "o", "", "folder to write into")
-	cmd.Flags().StringVar(&to, "to", "", "format: hf")
-	return cmd
-}
-
-type pathsJSON struct {
-	Paths []string `json:"paths"`
-}
-
-func (a *app) printPaths(paths []string) error {
-	return a.print(pathsJSON{paths}, func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, strings.Join(paths, "\n"))
-		return err
-	})
 }

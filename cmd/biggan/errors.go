@@ -11,6 +11,8 @@ import (
 	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/convert/onnx"
+	"github.com/biggan-zoo/biggan/convert/onnxgraph"
 	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/render"
@@ -53,7 +55,7 @@ var failures = []struct {
 	{wraps(weights.ErrFormat, render.ErrPNG, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
 	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
-	{wraps(biggan.ErrRequest, labels.ErrWeight, convert.ErrUnsupported), exitUsage, ""},
+	{wraps(biggan.ErrRequest, labels.ErrWeight, convert.ErrUnsupported, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
 	{wraps(biggan.ErrNotFound, registry.ErrUnknown), exitNotFound, "`biggan list` shows the models"},
 	{wraps(labels.ErrUnknown), exitNotFound, "`biggan info MODEL` shows the classes"},
 	{wraps(fs.ErrNotExist), exitNotFound, ""},

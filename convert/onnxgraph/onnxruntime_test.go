@@ -1,0 +1,259 @@
+package onnxgraph_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/backend/reference"
+	"github.com/biggan-zoo/biggan/convert"
+	"github.com/biggan-zoo/biggan/convert/onnxgraph"
+	"github.com/biggan-zoo/biggan/convert/synth"
+	"github.com/biggan-zoo/biggan/goldentest"
+	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/labels"
+	"github.com/biggan-zoo/biggan/sample"
+	"github.com/biggan-zoo/biggan/verify"
+	"github.com/biggan-zoo/biggan/weights"
+)
+
+// tolerance is for ONNX Runtime, which computes in float32 in an order of its own.
+const tolerance = 1e-4
+
+// session runs the exported model in ONNX Runtime.
+type session struct {
+	graph               *graph.Graph
+	python, script, dir string
+}
+
+// onnxRuntime compiles to ONNX Runtime. Every model passes onnx.checker before it runs.
+func onnxRuntime(t *testing.T, g *graph.Graph, w weights.Source) func(keep []string) (backend.Program, error) {
+	t.Helper()
+	script, err := filepath.Abs("testdata/ort.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := session{g, goldentest.Interpreter(t, true, "onnx, onnxruntime, safetensors"), script, t.TempDir()}
+	return func(keep []string) (backend.Program, error) {
+		f, err := os.Create(filepath.Join(s.dir, "model.onnx"))
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		out := bufio.NewWriter(f)
+		if err := onnxgraph.Write(t.Context(), out, g, w, onnxgraph.Options{Keep: keep}); err != nil {
+			return nil, err
+		}
+		return s, out.Flush()
+	}
+}
+
+func (s session) Run(ctx context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
+	tensors := map[string]backend.Tensor{"truncation": {Shape: []int{1}, Data: []float32{float32(in.Truncation)}}}
+	for name, values := range in.Tensors {
+		n, _ := s.graph.Input(name)
+		tensors[name] = backend.Tensor{Shape: append([]int{in.Batch}, n.Shape...), Data: values}
+	}
+	inputs, outputs := filepath.Join(s.dir, "in.safetensors"), filepath.Join(s.dir, "out.safetensors")
+	if err := writeTensors(inputs, tensors); err != nil {
+		return nil, err
+	}
+	c := exec.CommandContext(ctx, s.python, s.script, filepath.Join(s.dir, "model.onnx"), inputs, outputs)
+	if text, err := c.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%v\n%s", err, text)
+	}
+	f, err := weights.Open(outputs)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	results := map[string]backend.Tensor{}
+	for _, name := range f.Names() {
+		info, _ := f.Info(name)
+		data := make([]float32, info.Elements())
+		if err := f.Float32s(data, name); err != nil {
+			return nil, err
+		}
+		results[name] = backend.Tensor{Shape: info.Shape, Data: data}
+	}
+	return results, nil
+}
+
+func (session) Close() error { return nil }
+
+func writeTensors(path string, tensors map[string]backend.Tensor) error {
+	o := weights.CreateOptions{Overwrite: true}
+	for name, t := range tensors {
+		o.Tensors = append(o.Tensors, weights.Info{Name: name, DType: weights.F32, Shape: t.Shape})
+	}
+	out, err := weights.Create(path, o)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	for name, t := range tensors {
+		if err := out.WriteTensor(name, func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, t.Data) }); err != nil {
+			return err
+		}
+	}
+	return out.Commit()
+}
+
+// draw makes inputs of a generator from seed 1; sample 1 of several mixes two classes.
+func draw(g *graph.Graph, n int, truncation float64) backend.Inputs {
+	z, _ := g.Input("z")
+	classes, _ := g.Input("y")
+	y := labels.OneHot(sample.Classes(1, n, classes.Elements()), classes.Elements())
+	if n > 1 {
+		row := y[classes.Elements() : 2*classes.Elements()]
+		for i := range row {
+			row[i] *= 0.75
+		}
+		row[0] += 0.25
+	}
+	return backend.Inputs{
+		Batch: n, Truncation: truncation,
+		Tensors: map[string][]float32{"z": sample.Noise(1, n, z.Elements(), truncation), "y": y},
+	}
+}
+
+func judge(t *testing.T, name string, r *verify.Report, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	worst := 0.0
+	for _, d := range r.Nodes {
+		worst = max(worst, d.Max/max(1, d.Magnitude))
+		if !d.OK {
+			t.Errorf("%s: %s differs by %g at %d, tolerance %g", name, d.Name, d.Max, d.At, d.Tolerance)
+		}
+	}
+	t.Logf("%s: %d nodes, at most %.1e", name, len(r.Nodes), worst)
+}
+
+func compileReference(g *graph.Graph, w weights.Source) func(keep []string) (backend.Program, error) {
+	return func(keep []string) (backend.Program, error) {
+		return reference.Compile(g, w, backend.Options{Keep: keep})
+	}
+}
+
+// truncations are on rows, between rows, off the grid, and where 0.02·r is no float32.
+var truncations = []float64{0.4, 0, 0.001, 0.02, 0.14, 0.28, 0.437, 0.56, 0.58, 0.94, 1, 1.5}
+
+// TestReference compares every node of every golden with float64, at batches 1 and 3.
+func TestReference(t *testing.T) {
+	for _, c := range goldens {
+		w, g := open(t, c.src, c.config)
+		if _, generator := g.Input("z"); !generator {
+			continue // TestRecordings
+		}
+		compile := onnxRuntime(t, g, w)
+		for i, truncation := range truncations {
+			if i > 0 && (g.Grid.Rows == 0 || i > 3 && c.src != "letters" && c.src != "tfhub/biggan-tiny/module.tar.gz") {
+				break // one set of statistics
+			}
+			in := draw(g, 1+2*(i%2), truncation)
+			r, err := verify.Programs(t.Context(), g, compile, compileReference(g, w), in, "reference", tolerance)
+			judge(t, fmt.Sprintf("%s at %v, batch %d", c.src, truncation, in.Batch), r, err)
+		}
+	}
+}
+
+// TestRecordings compares the picture, or the logit, with what the frameworks computed.
+func TestRecordings(t *testing.T) {
+	for _, c := range goldens {
+		folder := filepath.Dir(goldentest.Path(t, c.src))
+		pattern := "*_t*.safetensors"
+		switch {
+		case c.src == "letters":
+			folder = goldentest.Path(t, c.src)
+		case strings.HasSuffix(c.src, "D.pth"):
+			pattern = "d_recording.safetensors"
+		case strings.HasSuffix(c.src, ".pth"):
+			pattern = "recording.safetensors"
+		}
+		recordings, err := filepath.Glob(filepath.Join(folder, pattern))
+		if err != nil || len(recordings) == 0 && !strings.Contains(c.src, "mybn") {
+			t.Fatalf("%s: recordings %v, %v", c.src, recordings, err)
+		}
+		w, g := open(t, c.src, c.config)
+		compile := onnxRuntime(t, g, w)
+		for _, path := range recordings {
+			r, err := verify.Recording(t.Context(), g, w, compile, openFile(t, path), path, verify.Options{Tolerance: tolerance})
+			judge(t, path, r, err)
+		}
+	}
+}
+
+// TestFullSize compares pictures of two full-size networks with float64.
+func TestFullSize(t *testing.T) {
+	if os.Getenv("BIGGAN_CI") == "" {
+		t.Skip("takes minutes: run with BIGGAN_CI=1")
+	}
+	for _, c := range []struct {
+		model       string
+		truncations []float64
+	}{
+		{"biggan-deep-128", []float64{0.02, 0.4, 0.437, 1}},
+		{"biggan-128", []float64{0.437}}, // one set of statistics
+	} {
+		path := filepath.Join(t.TempDir(), "model.safetensors")
+		if _, err := synth.Write(t.Context(), c.model, path, convert.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		w, g := openModel(t, path)
+		compile := onnxRuntime(t, g, w)
+		for _, truncation := range c.truncations {
+			n := 1
+			if truncation == 0.437 {
+				n = 3
+			}
+			in := draw(g, n, truncation)
+			d := pictureDistance(t, g, w, compile, in)
+			t.Logf("%s at %v, batch %d: %.1e", c.model, truncation, n, d)
+			if !(d <= tolerance) {
+				t.Errorf("%s at %v, batch %d differs by %g", c.model, truncation, n, d)
+			}
+		}
+	}
+}
+
+// pictureDistance is how far ONNX Runtime's picture is from the reference's.
+func pictureDistance(t *testing.T, g *graph.Graph, w weights.Source, compile func([]string) (backend.Program, error), in backend.Inputs) float64 {
+	t.Helper()
+	var images [2][]float32
+	for i, compile := range []func([]string) (backend.Program, error){compile, compileReference(g, w)} {
+		p, err := compile(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.Run(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		images[i] = out["image"].Data
+	}
+	if len(images[0]) != len(images[1]) || len(images[0]) == 0 {
+		t.Fatalf("%d and %d values", len(images[0]), len(images[1]))
+	}
+	worst := 0.0
+	for i, v := range images[0] {
+		if d := math.Abs(float64(v - images[1][i])); !(d <= worst) {
+			worst = d
+		}
+	}
+	return worst
+}
