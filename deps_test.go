@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 	"nearest":            {},
 	"nn":                 {"graph"},
 	"registry":           {"arch/biggan", "arch/deep", "backend", "backend/cpu", "backend/reference", "graph", "nearest", "weights"},
-	"render":             {"backend"},
+	"render":             {"backend", "golang.org/x/image", "github.com/charmbracelet/x/ansi"},
 	"sample":             {},
 	"verify":             {"backend", "graph", "weights"},
 	"weights":            {"atomicfile", "github.com/edsrzf/mmap-go", "github.com/x448/float16"},

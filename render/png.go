@@ -29,15 +29,22 @@ func WritePNG(w io.Writer, m image.Image, texts []Text) error {
 	const afterHeader = len(signature) + 4 + 4 + 13 + 4 // signature and IHDR
 	out := bytes.NewBuffer(make([]byte, 0, encoded.Len()+1024))
 	out.Write(encoded.Next(afterHeader))
+	if err := writeTexts(out, texts); err != nil {
+		return err
+	}
+	out.Write(encoded.Bytes())
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+func writeTexts(out *bytes.Buffer, texts []Text) error {
 	for _, t := range texts {
 		if t.Key == "" || len(t.Key) > 79 || strings.ContainsRune(t.Key+t.Value, 0) {
 			return fmt.Errorf("render: text %q cannot stand in a PNG file", t.Key)
 		}
 		writeChunk(out, "iTXt", []byte(t.Key+"\x00\x00\x00\x00\x00"+t.Value))
 	}
-	out.Write(encoded.Bytes())
-	_, err := w.Write(out.Bytes())
-	return err
+	return nil
 }
 
 func writeChunk(out *bytes.Buffer, kind string, data []byte) {
@@ -53,16 +60,17 @@ func IsPNG(head []byte) bool { return bytes.HasPrefix(head, []byte(signature)) }
 // maxText bounds a text chunk that ReadPNG looks into.
 const maxText = 1 << 20
 
-// PNGInfo is what ReadPNG finds out.
-type PNGInfo struct {
+// Info is what ReadPNG and ReadGIF find out.
+type Info struct {
 	Width, Height int
-	Texts         []Text // of iTXt chunks that are not compressed
+	Frames        int    // of an animation; 0 = a single picture that is a PNG file
+	Texts         []Text // comments of a GIF file; of a PNG file, iTXt chunks that are not compressed
 }
 
 // ReadPNG reads a file's size and its texts without decoding the picture. Every chunk must
 // lie inside the file and have the right CRC.
-func ReadPNG(data []byte) (PNGInfo, error) {
-	var info PNGInfo
+func ReadPNG(data []byte) (Info, error) {
+	var info Info
 	if !IsPNG(data) {
 		return info, fmt.Errorf("render: %w: no PNG signature", ErrPNG)
 	}
@@ -87,6 +95,10 @@ func ReadPNG(data []byte) (PNGInfo, error) {
 		switch kind {
 		case "IHDR":
 			info.Width, info.Height = int(binary.BigEndian.Uint32(body)), int(binary.BigEndian.Uint32(body[4:]))
+		case "acTL":
+			if n == 8 {
+				info.Frames = int(binary.BigEndian.Uint32(body))
+			}
 		case "iTXt":
 			if text, ok := parseText(body); ok {
 				info.Texts = append(info.Texts, text)

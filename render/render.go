@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/draw"
 
 	"github.com/biggan-zoo/biggan/backend"
 )
@@ -56,33 +55,4 @@ func Pixels(pictures []image.Image, h, w int) ([]float32, error) {
 		}
 	}
 	return out, nil
-}
-
-// gap is the white line between the pictures of a grid, in pixels.
-const gap = 1
-
-// Grid puts pictures of one size side by side, columns in a row, on white.
-func Grid(images []image.Image, columns int) image.Image {
-	columns = max(min(columns, len(images)), 1)
-	if len(images) == 1 {
-		return images[0]
-	}
-	size := images[0].Bounds().Size()
-	rows := (len(images) + columns - 1) / columns
-	sheet := image.NewNRGBA(image.Rect(0, 0, columns*(size.X+gap)-gap, rows*(size.Y+gap)-gap))
-	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
-	for i, m := range images {
-		at := image.Pt(i%columns*(size.X+gap), i/columns*(size.Y+gap))
-		draw.Draw(sheet, image.Rectangle{Min: at, Max: at.Add(size)}, m, m.Bounds().Min, draw.Src)
-	}
-	return sheet
-}
-
-// Columns is the number of columns of the squarest grid of n pictures.
-func Columns(n int) int {
-	c := 1
-	for c*c < n {
-		c++
-	}
-	return c
 }
