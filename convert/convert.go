@@ -72,7 +72,7 @@ type source struct {
 	format, architecture string
 	config               json.RawMessage
 	graph                *graph.Graph
-	rules                table
+	rules                *table
 	sigma                sigmaFormula
 	needsV               bool // sigma takes the stored v
 	lastAxisOut          bool // weights are [..., out] in the source

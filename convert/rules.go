@@ -22,31 +22,73 @@ type rule struct {
 // same keeps the name.
 func same(name string) rule { return rule{From: name} }
 
-// table is a compiled list of rules.
-type table []compiled
+// table is a compiled list of rules: those without numbers by name, the others as patterns.
+type table struct {
+	rules    []rule
+	literal  map[string]literal
+	patterns []compiled
+	inverse  map[string]string // of the literal ones: parameter to source name
+}
+
+// literal is a rule for one name.
+type literal struct {
+	rule       int
+	to, divide string
+}
 
 type compiled struct {
-	rule
+	rule    int
 	match   *regexp.Regexp // source names
 	inverse *regexp.Regexp // parameter names
 }
 
-var placeholder = regexp.MustCompile(`\{([^}]*)\}`)
+var (
+	placeholder = regexp.MustCompile(`\{([^}]*)\}`)
+	number      = regexp.MustCompile(`\{[ik]\}`)
+)
 
-func compile(rules ...[]rule) table {
-	var t table
+func compile(rules ...[]rule) *table {
+	t := &table{literal: map[string]literal{}, inverse: map[string]string{}}
 	for _, r := range slices.Concat(rules...) {
 		if r.To == "" && r.Drop == "" {
 			r.To = placeholder.ReplaceAllString(r.From, "{}")
 		}
-		words := placeholder.FindAllString(r.From, -1)
-		inverse := r.To
-		for _, word := range words {
-			inverse = strings.Replace(inverse, "{}", word, 1)
+		t.rules = append(t.rules, r)
+		if number.MatchString(r.From) {
+			t.pattern(len(t.rules)-1, r)
+			continue
 		}
-		t = append(t, compiled{r, wholeName(r.From), wholeName(inverse)})
+		t.spell(len(t.rules)-1, r, r.From, nil)
 	}
 	return t
+}
+
+// pattern compiles a rule with numbers.
+func (t *table) pattern(i int, r rule) {
+	inverse := r.To
+	for _, word := range placeholder.FindAllString(r.From, -1) {
+		inverse = strings.Replace(inverse, "{}", word, 1)
+	}
+	t.patterns = append(t.patterns, compiled{i, wholeName(r.From), wholeName(inverse)})
+}
+
+// spell enters every name that a rule of words stands for; the first rule for a name counts.
+func (t *table) spell(i int, r rule, from string, words []string) {
+	at := placeholder.FindStringIndex(from)
+	if at == nil {
+		if _, twice := t.literal[from]; twice {
+			return
+		}
+		to := expand(r.To, words)
+		t.literal[from] = literal{i, to, expand(r.Divide, words)}
+		if _, known := t.inverse[to]; !known && r.Drop == "" {
+			t.inverse[to] = from
+		}
+		return
+	}
+	for word := range strings.SplitSeq(from[at[0]+1:at[1]-1], "|") {
+		t.spell(i, r, from[:at[0]]+word+from[at[1]:], append(slices.Clone(words), word))
+	}
 }
 
 // wholeName compiles a name with placeholders.
@@ -75,7 +117,7 @@ type plan struct {
 
 // match applies the table: each tensor by exactly one rule, each parameter from one
 // tensor. Everything that does not fit is listed in one error.
-func (t table) match(tensors []weights.Info, schema []*graph.Param) (plan, error) {
+func (t *table) match(tensors []weights.Info, schema []*graph.Param) (plan, error) {
 	p := plan{targets: map[string]target{}}
 	want := map[string]*graph.Param{}
 	for _, param := range schema {
@@ -93,6 +135,9 @@ func (t table) match(tensors []weights.Info, schema []*graph.Param) (plan, error
 			p.dropped = append(p.dropped, Dropped{info.Name, r.Drop})
 		case param == nil:
 			problems = append(problems, fmt.Sprintf("extra %q %v: the network of this config has no such layer", info.Name, info.Shape))
+		case !floating(info.DType):
+			problems = append(problems, fmt.Sprintf("%q is %s, want a floating type", info.Name, info.DType))
+			p.targets[to] = target{source: info} // not missing as well
 		case twice:
 			problems = append(problems, fmt.Sprintf("%q and %q are both %q", p.targets[to].source.Name, info.Name, to))
 		case !slices.Equal(squeeze(r.Layout.shape(info.Shape)), squeeze(param.Shape)):
@@ -104,16 +149,33 @@ func (t table) match(tensors []weights.Info, schema []*graph.Param) (plan, error
 	}
 	for _, param := range schema {
 		if _, ok := p.targets[param.Name]; !ok && param.Role != graph.Sigma && !param.Role.Optional() {
-			problems = append(problems, fmt.Sprintf("missing %q %v", param.Name, param.Shape))
+			problems = append(problems, "missing "+t.describe(param))
 		}
 	}
 	return p, listed(problems)
 }
 
-func (t table) find(name string) (to, divide string, r rule, ok bool) {
-	for _, c := range t {
+// describe names a parameter as the schema does and as the source does.
+func (t *table) describe(param *graph.Param) string {
+	text := fmt.Sprintf("%q %v", param.Name, param.Shape)
+	if name, ok := t.sourceName(param.Name); ok && name != param.Name {
+		text += fmt.Sprintf(" (%q in the source)", name)
+	}
+	return text
+}
+
+func floating(d weights.DType) bool {
+	return d == weights.F32 || d == weights.F64 || d == weights.F16 || d == weights.BF16
+}
+
+func (t *table) find(name string) (to, divide string, r rule, ok bool) {
+	if l, ok := t.literal[name]; ok {
+		return l.to, l.divide, t.rules[l.rule], true
+	}
+	for _, c := range t.patterns {
 		if m := c.match.FindStringSubmatch(name); m != nil {
-			return expand(c.To, m[1:]), expand(c.Divide, m[1:]), c.rule, true
+			r := t.rules[c.rule]
+			return expand(r.To, m[1:]), expand(r.Divide, m[1:]), r, true
 		}
 	}
 	return "", "", rule{}, false
@@ -146,12 +208,16 @@ func listed(problems []string) error {
 }
 
 // sourceName reads the table backwards: what the source calls a parameter.
-func (t table) sourceName(param string) (string, bool) {
-	for _, r := range t {
+func (t *table) sourceName(param string) (string, bool) {
+	if from, ok := t.inverse[param]; ok {
+		return from, true
+	}
+	for _, c := range t.patterns {
+		r := t.rules[c.rule]
 		if r.Drop != "" {
 			continue
 		}
-		if m := r.inverse.FindStringSubmatch(param); m != nil {
+		if m := c.inverse.FindStringSubmatch(param); m != nil {
 			return expand(placeholder.ReplaceAllString(r.From, "{}"), m[1:]), true
 		}
 	}

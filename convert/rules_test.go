@@ -63,7 +63,7 @@ func TestBigGANPyTorchRulesAreABijection(t *testing.T) {
 	}
 }
 
-func bijection(t *testing.T, format string, rules table, g *graph.Graph, tensors []weights.Info) {
+func bijection(t *testing.T, format string, rules *table, g *graph.Graph, tensors []weights.Info) {
 	t.Helper()
 	p, err := rules.match(tensors, g.Params())
 	if err != nil {
@@ -77,8 +77,8 @@ func bijection(t *testing.T, format string, rules table, g *graph.Graph, tensors
 			t.Errorf("%s comes from %s, but read backwards from %q", param, target.source.Name, back)
 		}
 	}
-	for i, a := range rules {
-		for _, b := range rules[i+1:] {
+	for i, a := range rules.rules {
+		for _, b := range rules.rules[i+1:] {
 			if a.From == b.From {
 				t.Errorf("two rules for %s", a.From)
 			}
@@ -137,7 +137,7 @@ func TestTFRulesFitTheInventories(t *testing.T) {
 	}
 }
 
-func fits(t *testing.T, rules table, g *graph.Graph, tensors []weights.Info) {
+func fits(t *testing.T, rules *table, g *graph.Graph, tensors []weights.Info) {
 	t.Helper()
 	p, err := rules.match(tensors, g.Params())
 	if err != nil {
