@@ -35,8 +35,10 @@ var allowed = map[string][]string{
 	"convert/onnxgraph":   {"backend", "convert/onnx", "convert/onnx/onnxpb", "graph", "weights"},
 	"convert/synth":       {"arch/biggan", "arch/deep", "convert", "graph", "weights"},
 	"convert/tfhub": {
-		"convert/tfhub/tfpb", "weights", "github.com/edsrzf/mmap-go", "github.com/golang/snappy", "github.com/klauspost/compress",
-		"google.golang.org/protobuf",
+		"weights", "github.com/edsrzf/mmap-go", "github.com/golang/snappy", "github.com/klauspost/compress", "google.golang.org/protobuf",
+	},
+	"convert/tfhub/tfhubtest": {
+		"convert/tfhub", "convert/tfhub/tfpb", "weights", "github.com/golang/snappy", "github.com/klauspost/compress", "google.golang.org/protobuf",
 	},
 	"convert/tfhub/tfpb": {"google.golang.org/protobuf"},
 	"convert/torch":      {"weights", "github.com/edsrzf/mmap-go"},

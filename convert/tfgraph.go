@@ -16,7 +16,20 @@ type graphReader struct {
 	users    map[string][]string
 	assigned map[string][]string // variable name: nodes whose values are assigned to it
 	convs    map[string]string   // scope of a kernel: its Conv2D
+	norms    map[string][]root   // scope of a gain, or name of a statistic of variance: what is scaled by it
+	spectral []root
+
+	left int // nodes that may still be visited
 }
+
+// root is a Rsqrt of value + epsilon.
+type root struct {
+	node, value string
+	eps         float64
+}
+
+// maxVisits bounds the work in a graph; those of released modules take some ten thousand.
+const maxVisits = 1 << 18
 
 // tfNorm are the variables of a batch norm: statistics, and the scope of the gain's weight.
 type tfNorm struct{ mean, variance, gain string }
@@ -29,12 +42,16 @@ type statsTable struct {
 }
 
 func newGraphReader(g *tfhub.Graph) *graphReader {
-	r := &graphReader{g: g, users: map[string][]string{}, assigned: map[string][]string{}, convs: map[string]string{}}
+	r := &graphReader{
+		g: g, users: map[string][]string{}, assigned: map[string][]string{}, convs: map[string]string{}, norms: map[string][]root{}, left: maxVisits,
+	}
 	for _, name := range g.Names() {
-		inputs := g.Inputs(name)
-		for _, in := range inputs {
+		for _, in := range g.Inputs(name) {
 			r.users[in] = append(r.users[in], name)
 		}
+	}
+	for _, name := range g.Names() {
+		inputs := g.Inputs(name)
 		switch op := g.Op(name); {
 		case (op == "AssignVariableOp" || op == "Assign") && len(inputs) == 2:
 			for variable := range r.variables(inputs[0]) {
@@ -46,15 +63,74 @@ func newGraphReader(g *tfhub.Graph) *graphReader {
 					r.convs[scope] = name
 				}
 			}
+		case op == "Rsqrt":
+			r.root(name)
 		}
 	}
 	return r
 }
 
+// err reports a graph that was too much work.
+func (r *graphReader) err() error {
+	if r.left >= 0 {
+		return nil
+	}
+	return fmt.Errorf("the graph is more tangled than any network of this kind: given up after %d steps", maxVisits)
+}
+
+// root files a reciprocal root under what its norm is known by.
+func (r *graphReader) root(name string) {
+	value, eps, ok := r.plusEpsilon(r.g.Inputs(name))
+	if !ok {
+		return
+	}
+	found := root{name, value, eps}
+	if r.g.Op(value) == "Sum" && r.isSquareOfProduct(r.g.Inputs(value)) {
+		r.spectral = append(r.spectral, found)
+		return
+	}
+	for key := range r.gains(name) {
+		r.norms[key] = append(r.norms[key], found)
+	}
+	for variable := range r.variablesUntil(value, isProduct) {
+		r.norms[variable] = append(r.norms[variable], found)
+	}
+}
+
+// pointwise are the operations between a norm's root and its gain.
+var pointwise = map[string]bool{
+	"Mul": true, "Add": true, "AddV2": true, "Sub": true, "Neg": true, "Identity": true, "Reshape": true, "ExpandDims": true, "Switch": true, "Merge": true,
+}
+
+// gains are the scopes of the weights, and the variables, that scale what a node is a factor of.
+func (r *graphReader) gains(node string) map[string]bool {
+	found := map[string]bool{}
+	seen := map[string]bool{node: true}
+	for queue := []string{node}; len(queue) > 0 && r.left >= 0; queue = queue[1:] {
+		for _, user := range r.users[queue[0]] {
+			r.left--
+			if seen[user] || !pointwise[r.g.Op(user)] {
+				continue
+			}
+			seen[user] = true
+			queue = append(queue, user)
+			factor, ok := r.factor(user, queue[0])
+			if !ok {
+				continue
+			}
+			for v := range r.variablesUntil(factor, func(op string) bool { return op == "Conv2D" || op == "Rsqrt" }) {
+				scope, _ := scopeOf(v)
+				found[scope], found[emaSuffix.ReplaceAllString(v, "")] = true, true
+			}
+		}
+	}
+	return found
+}
+
 // reach visits a node and what it is computed from, not looking behind nodes where stop is true.
 func (r *graphReader) reach(from string, stop func(name string) bool) map[string]bool {
 	seen := map[string]bool{from: true}
-	for queue := []string{from}; len(queue) > 0; {
+	for queue := []string{from}; len(queue) > 0 && r.left >= 0; r.left-- {
 		name := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
 		if stop(name) {
@@ -84,8 +160,13 @@ func (r *graphReader) variableOf(node string) string {
 
 // variables are those that a node is computed from.
 func (r *graphReader) variables(from string) map[string]bool {
+	return r.variablesUntil(from, func(string) bool { return false })
+}
+
+// variablesUntil looks for variables not behind operations where stop is true.
+func (r *graphReader) variablesUntil(from string, stop func(op string) bool) map[string]bool {
 	found := map[string]bool{}
-	for name := range r.reach(from, func(string) bool { return false }) {
+	for name := range r.reach(from, func(name string) bool { return stop(r.g.Op(name)) }) {
 		if v := r.variableOf(name); v != "" {
 			found[v] = true
 		}
@@ -93,18 +174,16 @@ func (r *graphReader) variables(from string) map[string]bool {
 	return found
 }
 
+// isProduct stops a search at what no statistics lie behind.
+func isProduct(op string) bool {
+	return op == "MatMul" || op == "Conv2D" || op == "Const" || op == "Pack" || op == "Placeholder"
+}
+
 // tablesBehind are the constants of shape [rows, channels], of more than one row, that a
 // node is computed from: behind matrix products and convolutions nothing is looked for.
 func (r *graphReader) tablesBehind(from string, channels int) []statsTable {
 	var tables []statsTable
-	stop := func(name string) bool {
-		switch r.g.Op(name) {
-		case "MatMul", "Conv2D", "Const", "Pack", "Placeholder":
-			return true
-		}
-		return false
-	}
-	for name := range r.reach(from, stop) {
+	for name := range r.reach(from, func(name string) bool { return isProduct(r.g.Op(name)) }) {
 		if shape, ok := r.g.ConstShape(name); ok && len(shape) == 2 && shape[0] > 1 && shape[1] == channels && r.g.Op(name) != "Identity" {
 			tables = append(tables, statsTable{node: name, shape: shape})
 		}
@@ -121,14 +200,16 @@ func (r *graphReader) table(n tfNorm, i int, variable string, channels int) (sta
 			return tables[0], true
 		}
 	}
-	if mean, variance, _, ok := r.applied(n); ok {
-		operand := mean
-		if variable == n.variance {
-			operand = variance
+	for _, found := range r.applied(n) {
+		operands := []string{found.value}
+		if variable == n.mean {
+			operands = r.means(found)
 		}
-		if tables := r.tablesBehind(operand, channels); len(tables) == 1 {
-			tables[0].how = "what the batch norms compute with"
-			return tables[0], true
+		for _, operand := range operands {
+			if tables := r.tablesBehind(operand, channels); len(tables) == 1 {
+				tables[0].how = "what the batch norms compute with"
+				return tables[0], true
+			}
 		}
 	}
 	number := 5*i + 1
@@ -143,32 +224,35 @@ func (r *graphReader) table(n tfNorm, i int, variable string, channels int) (sta
 	return statsTable{name, shape, "the numbers of stack_{5n+1} and stack_{5n+3}"}, true
 }
 
-// applied finds where a norm computes: (x-mean)·rsqrt(variance+eps)·gain, as
-// x·m + (offset - mean·m) with m = rsqrt(variance+eps)·gain. The norm is known by the
-// variable that its gain is computed from.
-func (r *graphReader) applied(n tfNorm) (mean, variance string, eps float64, ok bool) {
-	for _, name := range r.g.Names() {
-		if r.g.Op(name) != "Rsqrt" {
+// applied finds where a norm computes, known by the statistics under its root or else by
+// the gain that its result is scaled by.
+func (r *graphReader) applied(n tfNorm) []root {
+	if found := r.norms[n.variance]; len(found) > 0 {
+		return found
+	}
+	return r.norms[n.gain]
+}
+
+// means are the operands that may be a norm's mean: the factors of its root m, or of
+// m·gain, in x·m + (offset - mean·m) or (x - mean)·m.
+func (r *graphReader) means(found root) []string {
+	var operands []string
+	for _, product := range r.users[found.node] {
+		other, ok := r.factor(product, found.node)
+		if !ok {
 			continue
 		}
-		operand, e, isSum := r.plusEpsilon(r.g.Inputs(name))
-		if !isSum {
-			continue
-		}
-		for _, product := range r.users[name] {
-			gain, isProduct := r.factor(product, name)
-			if !isProduct || !r.isGainOf(gain, n) {
-				continue
+		operands = append(operands, other)
+		for _, use := range r.users[product] {
+			if r.left--; r.left < 0 {
+				return nil
 			}
-			for _, use := range r.users[product] {
-				other, isProduct := r.factor(use, product)
-				if isProduct && (len(r.tablesOrStatistics(other, n)) > 0) {
-					return other, operand, e, true
-				}
+			if other, ok := r.factor(use, product); ok {
+				operands = append(operands, other)
 			}
 		}
 	}
-	return "", "", 0, false
+	return operands
 }
 
 // factor is the other input of a product.
@@ -181,41 +265,6 @@ func (r *graphReader) factor(product, one string) (other string, ok bool) {
 		return in[1], true
 	}
 	return in[0], in[1] == one
-}
-
-// isGainOf reports whether a value is computed from the gain's weight of a norm, and no
-// convolution.
-func (r *graphReader) isGainOf(value string, n tfNorm) bool {
-	found := r.reach(value, func(name string) bool { return r.g.Op(name) == "Conv2D" || r.g.Op(name) == "Rsqrt" })
-	for name := range found {
-		v := r.variableOf(name)
-		if v == "" {
-			continue
-		}
-		if scope, part := scopeOf(v); part == "w" && scope == n.gain || emaSuffix.ReplaceAllString(v, "") == n.gain {
-			return true
-		}
-	}
-	return false
-}
-
-// tablesOrStatistics are constants or statistics that a value is computed from, without a
-// convolution or a matrix product between.
-func (r *graphReader) tablesOrStatistics(value string, n tfNorm) []string {
-	var found []string
-	stop := func(name string) bool {
-		op := r.g.Op(name)
-		return op == "MatMul" || op == "Conv2D" || op == "Const" || op == "Pack" || op == "Placeholder"
-	}
-	for name := range r.reach(value, stop) {
-		if r.variableOf(name) == n.mean {
-			found = append(found, name)
-		}
-		if shape, ok := r.g.ConstShape(name); ok && len(shape) == 2 && shape[0] > 1 {
-			found = append(found, name)
-		}
-	}
-	return found
 }
 
 // plusEpsilon takes value + small constant apart, where that is the single input of a node.
@@ -237,32 +286,27 @@ func (r *graphReader) plusEpsilon(inputs []string) (value string, eps float64, o
 
 // normEpsilon is the epsilon of a norm.
 func (r *graphReader) normEpsilon(n tfNorm) (float64, bool) {
-	_, _, eps, ok := r.applied(n)
-	return eps, ok
+	found := r.applied(n)
+	if len(found) == 0 {
+		return 0, false
+	}
+	return found[0].eps, true
 }
 
 // spectralEpsilon is that of the power iteration: of the sums of squares, computed by matrix
 // products, under a reciprocal root. All layers must agree; 1e-4 where none is found.
 func (r *graphReader) spectralEpsilon() (float64, error) {
 	const usual = 1e-4
-	found := 0.0
-	for _, name := range r.g.Names() {
-		if r.g.Op(name) != "Rsqrt" {
-			continue
-		}
-		value, eps, ok := r.plusEpsilon(r.g.Inputs(name))
-		if !ok || r.g.Op(value) != "Sum" || !r.isSquareOfProduct(r.g.Inputs(value)) {
-			continue
-		}
-		if found != 0 && eps != found {
-			return 0, fmt.Errorf("spectral norms with epsilons %g and %g: not supported", found, eps)
-		}
-		found = eps
-	}
-	if found == 0 {
+	if len(r.spectral) == 0 {
 		return usual, nil
 	}
-	return found, nil
+	eps := r.spectral[0].eps
+	for _, s := range r.spectral {
+		if s.eps != eps {
+			return 0, fmt.Errorf("spectral norms with epsilons %g and %g: not supported", eps, s.eps)
+		}
+	}
+	return eps, nil
 }
 
 func (r *graphReader) isSquareOfProduct(inputs []string) bool {
@@ -286,7 +330,7 @@ func (r *graphReader) upsamples(scope string) bool {
 		return false
 	}
 	for name := range r.reach(inputs[0], func(name string) bool { return r.g.Op(name) == "Conv2D" }) {
-		if r.g.Op(name) == "ResizeNearestNeighbor" {
+		if op := r.g.Op(name); op == "ResizeNearestNeighbor" || op == "DepthToSpace" {
 			return true
 		}
 	}

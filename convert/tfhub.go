@@ -25,14 +25,14 @@ type tfModule struct {
 	module  *tfhub.Module
 	infos   []weights.Info
 	origin  map[string]string       // variable behind a name
-	content map[string][]byte       // of the tables
+	tables  map[string]statsTable   // that take the place of statistics
 	dropped []Dropped               // the copies that were not chosen
 	byName  map[string]weights.Info // of infos
 }
 
 // newTFModule chooses between moving averages and raw weights.
 func newTFModule(m *tfhub.Module, raw bool) *tfModule {
-	t := &tfModule{module: m, origin: map[string]string{}, byName: map[string]weights.Info{}, content: map[string][]byte{}}
+	t := &tfModule{module: m, origin: map[string]string{}, byName: map[string]weights.Info{}, tables: map[string]statsTable{}}
 	averaged := map[string]bool{}
 	for _, info := range m.Tensors() {
 		if emaSuffix.MatchString(info.Name) {
@@ -65,8 +65,8 @@ func (t *tfModule) Tensors() []weights.Info { return t.infos }
 
 // Bytes is a table, or a variable of a module in a folder.
 func (t *tfModule) Bytes(name string) ([]byte, error) {
-	if data, ok := t.content[name]; ok {
-		return data, nil
+	if table, ok := t.tables[name]; ok {
+		return t.table(name, table)
 	}
 	return t.module.Bytes(t.origin[name])
 }
@@ -77,7 +77,7 @@ func (t *tfModule) random() bool { return t.module.IsFolder() }
 func (t *tfModule) Each(ctx context.Context, want func(name string) bool, f func(info weights.Info, data []byte) error) error {
 	wanted := func(variable string) bool {
 		name := emaSuffix.ReplaceAllString(variable, "")
-		return t.origin[name] == variable && t.content[name] == nil && want(name)
+		return t.origin[name] == variable && t.tables[name].node == "" && want(name)
 	}
 	err := t.module.Each(ctx, wanted, func(info weights.Info, data []byte) error {
 		return f(t.byName[emaSuffix.ReplaceAllString(info.Name, "")], data)
@@ -86,35 +86,66 @@ func (t *tfModule) Each(ctx context.Context, want func(name string) bool, f func
 		return err
 	}
 	for _, info := range t.infos {
-		if data := t.content[info.Name]; data != nil && want(info.Name) {
-			if err := f(info, data); err != nil {
-				return err
-			}
+		table, ok := t.tables[info.Name]
+		if !ok || !want(info.Name) {
+			continue
+		}
+		data, err := t.table(info.Name, table)
+		if err != nil {
+			return err
+		}
+		if err := f(info, data); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// Bounds of the tables: rows of each, values of all.
+const (
+	maxRows        = 1 << 12
+	maxTableValues = 1 << 26
+)
+
 // replace puts tables in the place of the statistics that they refine.
 func (t *tfModule) replace(tables map[string]statsTable) error {
+	total := 0
+	for _, table := range tables {
+		if table.shape[0] > maxRows {
+			return fmt.Errorf("a table of %d rows, want at most %d", table.shape[0], maxRows)
+		}
+		if total += table.shape[0] * table.shape[1]; total > maxTableValues {
+			return fmt.Errorf("tables of more than %d values", maxTableValues)
+		}
+	}
+	t.tables = tables
 	for i, info := range t.infos {
-		table, ok := tables[info.Name]
-		if !ok {
-			continue
+		if table, ok := tables[info.Name]; ok {
+			t.infos[i].Shape, t.infos[i].DType = table.shape, weights.F32
+			t.byName[info.Name] = t.infos[i]
 		}
-		values, err := t.module.Graph.Floats(table.node)
-		if err != nil {
-			return fmt.Errorf("convert: %w: table of %s: %v", weights.ErrFormat, info.Name, err)
-		}
-		var data writer
-		if err := weights.Encode(&data, weights.F32, values); err != nil {
-			return err
-		}
-		t.content[info.Name] = data
-		t.infos[i].Shape, t.infos[i].DType = table.shape, weights.F32
-		t.byName[info.Name] = t.infos[i]
 	}
 	return nil
+}
+
+// table is the content of a table of statistics.
+func (t *tfModule) table(name string, from statsTable) ([]byte, error) {
+	values, err := t.module.Graph.Floats(from.node)
+	if err == nil && len(values) != from.shape[0]*from.shape[1] {
+		err = fmt.Errorf("%d values, want %v", len(values), from.shape)
+	}
+	for i, v := range values {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			err = fmt.Errorf("constant %.100q: value %d is %v", from.node, i, v)
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("convert: %w: the table of %s: %v", weights.ErrFormat, name, err)
+	}
+	var data writer
+	err = weights.Encode(&data, weights.F32, values)
+	return data, err
 }
 
 // fromTFHub converts a module.
@@ -162,7 +193,11 @@ func openTFHub(module *tfhub.Module, o Options) (*tfModule, *source, error) {
 	}
 	s.sigma = tensorFlow(eps)
 	s.lastAxisOut = true
-	if err := open(t, r); err != nil {
+	err = open(t, r)
+	if tangled := r.err(); tangled != nil {
+		err = tangled
+	}
+	if err != nil {
 		return nil, nil, fmt.Errorf("convert: %w: %v", weights.ErrFormat, err)
 	}
 	return t, s, nil
@@ -184,6 +219,9 @@ func (t *tfModule) dim(name string, axis int) int {
 	}
 	return shape[axis]
 }
+
+// maxBlocks bounds the residual blocks of a module; the released ones have 14.
+const maxBlocks = 128
 
 // numbered is TensorFlow's name of the i-th scope.
 func numbered(scope string, i int) string {
@@ -218,7 +256,7 @@ func (s *source) statistics(t *tfModule, r *graphReader, norms []tfNorm) (rows i
 			}
 		}
 	}
-	s.notes = append(s.notes, fmt.Sprintf("%d tables of %d rows, found by %s", len(tables), rows, tables[norms[0].mean].how))
+	s.notes = append(s.notes, fmt.Sprintf("%d tables of %d rows, found by %s: exact at the truncations of the rows, in between by interpolation", len(tables), rows, tables[norms[0].mean].how))
 	return rows, t.replace(tables)
 }
 
@@ -255,6 +293,9 @@ func (s *source) tfDeep(t *tfModule, r *graphReader) error {
 		in, out := t.dim(block+"/conv0/w", 2), t.dim(block+"/conv3/w", 3)
 		if in == 0 || out == 0 {
 			break
+		}
+		if i == maxBlocks {
+			return fmt.Errorf("more than %d blocks", maxBlocks)
 		}
 		up := r.upsamples(block + "/conv1")
 		if up {
@@ -398,6 +439,9 @@ func (s *source) tfOriginal(t *tfModule, r *graphReader) error {
 		out := t.dim(block+"/conv0/w", 3)
 		if out == 0 {
 			break
+		}
+		if i == maxBlocks {
+			return fmt.Errorf("more than %d blocks", maxBlocks)
 		}
 		c.Channels = append(c.Channels, out)
 		for k := range 2 {

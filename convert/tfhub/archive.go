@@ -8,15 +8,21 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/biggan-zoo/biggan/weights"
 )
 
-// maxDescription bounds saved_model.pb and variables.index inside an archive: the largest
-// real ones have some 15 MB.
-const maxDescription = 256 << 20
+// Bounds of an archive. What is decompressed without being wanted costs time: a file may
+// grow to so many times its size, and to slack more.
+const (
+	maxEntries = 1 << 14
+	maxGrowth  = 32
+	slack      = 256 << 20
+)
 
 // errDone ends a walk early.
 var errDone = errors.New("done")
@@ -29,13 +35,37 @@ func walk(archive string, f func(name string, size int64, r io.Reader) error) er
 		return err
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
 	unzipped, err := gzip.NewReader(file)
 	if err != nil {
 		return refuse("gzip", err)
 	}
 	defer unzipped.Close()
-	entries := tar.NewReader(unzipped)
-	for seen := map[string]bool{}; ; {
+	return walkTar(&bounded{r: unzipped, left: maxGrowth*info.Size() + slack}, f)
+}
+
+// bounded reads so many bytes and then fails.
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errors.New("it is far larger than the file that it is compressed into")
+	}
+	return n, err
+}
+
+// walkTar is walk of what is decompressed.
+func walkTar(r io.Reader, f func(name string, size int64, r io.Reader) error) error {
+	entries := tar.NewReader(r)
+	seen := map[string]bool{}
+	for range maxEntries {
 		header, err := entries.Next()
 		if err == io.EOF {
 			return nil
@@ -43,10 +73,13 @@ func walk(archive string, f func(name string, size int64, r io.Reader) error) er
 		if err != nil {
 			return refuse("tar", err)
 		}
-		if header.Typeflag != tar.TypeReg {
-			continue // folders; links are not followed
+		name, ok, err := clean(header)
+		if err != nil {
+			return refuse("tar", err)
 		}
-		name := path.Clean(header.Name)
+		if !ok {
+			continue
+		}
 		if seen[name] {
 			return refuse("tar", fmt.Errorf("two entries %.100q", name))
 		}
@@ -58,25 +91,49 @@ func walk(archive string, f func(name string, size int64, r io.Reader) error) er
 			return err
 		}
 	}
+	return refuse("tar", fmt.Errorf("more than %d entries", maxEntries))
+}
+
+// clean is the name of an entry that may be one of a module's files; ok is false for
+// folders and what else is no matter of a module.
+func clean(header *tar.Header) (name string, ok bool, err error) {
+	name = path.Clean(strings.TrimPrefix(header.Name, "./"))
+	if name != "." && !filepath.IsLocal(name) {
+		return "", false, fmt.Errorf("entry %.100q leads out of the archive", header.Name)
+	}
+	if name != savedModelFile && (path.Dir(name) != path.Dir(indexFile) || len(name) > 64) {
+		return "", false, nil
+	}
+	if header.Typeflag == tar.TypeDir {
+		return "", false, nil
+	}
+	if header.Typeflag != tar.TypeReg {
+		return "", false, fmt.Errorf("entry %.100q is no file (type %q); links are not followed", name, header.Typeflag)
+	}
+	for record := range header.PAXRecords {
+		if strings.HasPrefix(record, "GNU.sparse.") {
+			return "", false, fmt.Errorf("entry %.100q is a sparse file: not supported", name)
+		}
+	}
+	return name, true, nil
 }
 
 // openArchive reads the two describing files of an archive.
 func openArchive(archive string) (*Module, error) {
-	var savedModel, index []byte
+	files := map[string][]byte{}
 	err := walk(archive, func(name string, size int64, r io.Reader) error {
-		to := map[string]*[]byte{savedModelFile: &savedModel, indexFile: &index}[name]
-		if to == nil {
+		limit, wanted := descriptions[name]
+		if !wanted {
 			return nil
 		}
-		if size > maxDescription {
-			return refuse(name, fmt.Errorf("%d bytes, want at most %d", size, maxDescription))
+		if size > limit {
+			return refuse(name, fmt.Errorf("%d bytes, want at most %d", size, limit))
 		}
-		data, err := readGrowing(r, nil, size)
-		if err != nil {
+		data := make([]byte, size)
+		if _, err := io.ReadFull(r, data); err != nil {
 			return refuse(name, err)
 		}
-		*to = data
-		if savedModel != nil && index != nil {
+		if files[name] = data; len(files) == len(descriptions) {
 			return errDone
 		}
 		return nil
@@ -84,12 +141,12 @@ func openArchive(archive string) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, data := range map[string][]byte{savedModelFile: savedModel, indexFile: index} {
-		if data == nil {
+	for _, name := range []string{savedModelFile, indexFile} {
+		if files[name] == nil {
 			return nil, refuse("tar", fmt.Errorf("holds no %s", name))
 		}
 	}
-	m, err := newModule(savedModel, index)
+	m, err := newModule(files[savedModelFile], files[indexFile])
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +162,18 @@ func (m *Module) eachArchived(ctx context.Context, want func(name string) bool, 
 			left[shardFile(v.shard, m.count)] = v.shard
 		}
 	}
-	err := walk(m.archive, func(name string, _ int64, r io.Reader) error {
+	if len(left) == 0 {
+		return nil
+	}
+	err := walk(m.archive, func(name string, size int64, r io.Reader) error {
 		number, ok := left[name]
 		if !ok {
 			return nil
 		}
 		delete(left, name)
+		if err := m.inside(number, size); err != nil {
+			return err
+		}
 		if err := m.eachFrom(ctx, r, number, want, f); err != nil {
 			return err
 		}

@@ -6,14 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-
-	"github.com/biggan-zoo/biggan/convert/tfhub/tfpb"
 	"github.com/biggan-zoo/biggan/weights"
 )
 
 // dtypes are TensorFlow's numbers (types.proto) of the types that hold numbers.
-var dtypes = map[int32]weights.DType{
+var dtypes = map[int64]weights.DType{
 	1: weights.F32, 2: weights.F64, 3: weights.I32, 4: weights.U8, 5: weights.I16, 6: weights.I8, 9: weights.I64, 10: weights.Bool,
 	14: weights.BF16, 17: weights.U16, 19: weights.F16, 22: weights.U32, 23: weights.U64,
 }
@@ -36,8 +33,6 @@ func (v variable) check(data []byte) error {
 // maxShards bounds the files of a checkpoint.
 const maxShards = 1024
 
-var unmarshal = proto.UnmarshalOptions{DiscardUnknown: true}
-
 // parseBundle reads variables.index. skipped are entries that are no tensors of numbers.
 func parseBundle(data []byte) (variables []variable, shards int, skipped []string, err error) {
 	pairs, err := parseTable(data)
@@ -47,18 +42,11 @@ func parseBundle(data []byte) (variables []variable, shards int, skipped []strin
 	if len(pairs) == 0 || pairs[0].key != "" {
 		return nil, 0, nil, errors.New("no header (the empty key)")
 	}
-	var header tfpb.BundleHeader
-	if err := unmarshal.Unmarshal(pairs[0].value, &header); err != nil {
+	if shards, err = parseHeader(pairs[0].value); err != nil {
 		return nil, 0, nil, fmt.Errorf("header: %w", err)
 	}
-	if header.NumShards < 1 || header.NumShards > maxShards {
-		return nil, 0, nil, fmt.Errorf("header: %d shards, want 1 to %d", header.NumShards, maxShards)
-	}
-	if header.Endianness != 0 {
-		return nil, 0, nil, errors.New("header: big-endian: not supported")
-	}
 	for _, p := range pairs[1:] {
-		v, ok, err := parseEntry(p, int(header.NumShards))
+		v, ok, err := parseEntry(p, shards)
 		if err != nil {
 			return nil, 0, nil, fmt.Errorf("variable %.200q: %w", p.key, err)
 		}
@@ -68,23 +56,74 @@ func parseBundle(data []byte) (variables []variable, shards int, skipped []strin
 			skipped = append(skipped, p.key)
 		}
 	}
-	return variables, int(header.NumShards), skipped, apart(variables)
+	return variables, shards, skipped, apart(variables)
 }
 
-// parseEntry reads a BundleEntry; ok is false for types that hold no numbers.
+// parseHeader reads a BundleHeaderProto.
+func parseHeader(data []byte) (shards int, err error) {
+	var count, endianness int64
+	err = message(data, func(v field) (err error) {
+		switch v.number {
+		case 1:
+			count, err = v.integer()
+		case 2:
+			endianness, err = v.integer()
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case count < 1 || count > maxShards:
+		return 0, fmt.Errorf("%d shards, want 1 to %d", count, maxShards)
+	case endianness != 0:
+		return 0, errors.New("big-endian: not supported")
+	}
+	return int(count), nil
+}
+
+// entry is a BundleEntryProto.
+type entry struct {
+	dtype, shard, offset, size int64
+	shape                      []byte
+	crc                        uint32
+	sliced                     bool
+}
+
+func (e *entry) take(v field) (err error) {
+	switch v.number {
+	case 1:
+		e.dtype, err = v.integer()
+	case 2:
+		e.shape, err = v.bytes()
+	case 3:
+		e.shard, err = v.integer()
+	case 4:
+		e.offset, err = v.integer()
+	case 5:
+		e.size, err = v.integer()
+	case 6:
+		e.crc = uint32(v.n)
+	case 7:
+		e.sliced = true
+	}
+	return err
+}
+
+// parseEntry reads a BundleEntryProto; ok is false for types that hold no numbers.
 func parseEntry(p pair, shards int) (v variable, ok bool, err error) {
-	var e tfpb.BundleEntry
-	if err := unmarshal.Unmarshal(p.value, &e); err != nil {
+	var e entry
+	if err := message(p.value, e.take); err != nil {
 		return v, false, err
 	}
-	dtype, ok := dtypes[e.Dtype]
+	dtype, ok := dtypes[e.dtype]
 	if !ok {
 		return v, false, nil
 	}
-	if len(e.Slices) > 0 {
+	if e.sliced {
 		return v, false, errors.New("is stored in slices: not supported")
 	}
-	shape, err := dimensions(e.Shape)
+	shape, err := dimensions(e.shape)
 	if err != nil {
 		return v, false, err
 	}
@@ -92,30 +131,13 @@ func parseEntry(p pair, shards int) (v variable, ok bool, err error) {
 	if err != nil {
 		return v, false, err
 	}
-	if e.Size != want {
-		return v, false, fmt.Errorf("has %d bytes, %s %v wants %d", e.Size, dtype, shape, want)
+	if e.size != want {
+		return v, false, fmt.Errorf("has %d bytes, %s %v wants %d", e.size, dtype, shape, want)
 	}
-	if e.Shard < 0 || int(e.Shard) >= shards || e.Offset < 0 || e.Offset > 1<<62-e.Size {
-		return v, false, fmt.Errorf("lies in shard %d of %d at byte %d", e.Shard, shards, e.Offset)
+	if e.shard < 0 || e.shard >= int64(shards) || e.offset < 0 || e.offset > 1<<62-e.size {
+		return v, false, fmt.Errorf("lies in shard %d of %d at byte %d", e.shard, shards, e.offset)
 	}
-	return variable{weights.Info{Name: p.key, DType: dtype, Shape: shape}, int(e.Shard), e.Offset, e.Size, e.Crc32C}, true, nil
-}
-
-// maxRank bounds the axes of a tensor.
-const maxRank = 16
-
-func dimensions(s *tfpb.Shape) ([]int, error) {
-	if s.GetUnknownRank() || len(s.GetDims()) > maxRank {
-		return nil, errors.New("has no shape")
-	}
-	shape := []int{}
-	for _, d := range s.GetDims() {
-		if d.GetSize() < 0 || d.GetSize() > 1<<40 {
-			return nil, fmt.Errorf("has an axis of %d", d.GetSize())
-		}
-		shape = append(shape, int(d.GetSize()))
-	}
-	return shape, nil
+	return variable{weights.Info{Name: p.key, DType: dtype, Shape: shape}, int(e.shard), e.offset, e.size, e.crc}, true, nil
 }
 
 // apart sorts variables by their place and refuses overlaps.

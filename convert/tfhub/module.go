@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -23,6 +24,10 @@ const (
 	indexFile      = "variables/variables.index"
 )
 
+// descriptions bounds the files that are held in memory, in bytes: the largest real ones
+// have some 15 MB and 0.1 MB.
+var descriptions = map[string]int64{savedModelFile: 32 << 20, indexFile: 8 << 20}
+
 func shardFile(i, n int) string {
 	return fmt.Sprintf("variables/variables.data-%05d-of-%05d", i, n)
 }
@@ -33,14 +38,11 @@ type Module struct {
 	Skipped []string // variables that are no tensors of numbers
 
 	variables []variable // by shard and offset
-	shards    []shard    // of a folder
+	shards    [][]byte   // of a folder, mapped
 	archive   string     // path of an archive, or ""
 	count     int        // of shards
-}
 
-type shard struct {
-	mapping mmap.MMap
-	data    []byte
+	mappings []mmap.MMap // of a folder
 }
 
 // IsArchive reports whether a file that begins so is compressed by gzip.
@@ -74,41 +76,80 @@ func refuse(where string, err error) error {
 	return fmt.Errorf("%w: %s: %v", weights.ErrFormat, where, err)
 }
 
+// openFolder maps the files of a folder. Links that lead out of it are not followed.
 func openFolder(folder string) (*Module, error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
+	var maps []mmap.MMap
+	release := func(err error) error { return errors.Join(err, unmap(maps)) }
 	var parts [2][]byte
 	for i, name := range []string{savedModelFile, indexFile} {
-		if parts[i], err = root.ReadFile(filepath.FromSlash(name)); err != nil {
-			return nil, err
+		mapping, err := mapFile(root, name, descriptions[name])
+		if err != nil {
+			return nil, release(err)
 		}
+		parts[i], maps = mapping, append(maps, mapping)
 	}
 	m, err := newModule(parts[0], parts[1])
 	if err != nil {
-		return nil, err
+		return nil, release(err)
 	}
 	for i := range m.count {
-		mapping, err := weights.Map(filepath.Join(folder, filepath.FromSlash(shardFile(i, m.count))))
+		mapping, err := mapFile(root, shardFile(i, m.count), math.MaxInt64)
 		if err != nil {
-			return nil, errors.Join(err, m.Close())
+			return nil, release(err)
 		}
-		m.shards = append(m.shards, shard{mapping, mapping})
-	}
-	for _, v := range m.variables {
-		if n := int64(len(m.shards[v.shard].data)); v.offset+v.size > n {
-			err := refuse(indexFile, fmt.Errorf("variable %.100q ends at byte %d, its shard has %d", v.Name, v.offset+v.size, n))
-			return nil, errors.Join(err, m.Close())
+		m.shards, maps = append(m.shards, mapping), append(maps, mapping)
+		if err := m.inside(i, int64(len(mapping))); err != nil {
+			return nil, release(err)
 		}
 	}
+	m.mappings = maps
 	return m, nil
+}
+
+// mapFile maps a regular file of at most limit bytes; nil for an empty one.
+func mapFile(root *os.Root, name string, limit int64) (mmap.MMap, error) {
+	info, err := root.Stat(filepath.FromSlash(name))
+	if err != nil {
+		return nil, refuse(name, err)
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, refuse(name, errors.New("is no regular file"))
+	case info.Size() > limit:
+		return nil, refuse(name, fmt.Errorf("%d bytes, want at most %d", info.Size(), limit))
+	case info.Size() == 0:
+		return nil, nil
+	}
+	file, err := root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	mapping, err := mmap.Map(file, mmap.RDONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("mapping %s: %w", name, err)
+	}
+	return mapping, nil
+}
+
+// inside checks that the variables of a shard end within its size.
+func (m *Module) inside(number int, size int64) error {
+	for _, v := range m.variables {
+		if v.shard == number && v.offset+v.size > size {
+			return refuse(indexFile, fmt.Errorf("variable %.100q ends at byte %d, but %s has %d", v.Name, v.offset+v.size, shardFile(number, m.count), size))
+		}
+	}
+	return nil
 }
 
 // newModule parses the two files that describe a module.
 func newModule(savedModel, index []byte) (*Module, error) {
-	g, err := parseGraph(savedModel)
+	g, err := ParseGraph(savedModel)
 	if err != nil {
 		return nil, refuse(savedModelFile, err)
 	}
@@ -136,7 +177,7 @@ func (m *Module) IsFolder() bool { return m.archive == "" }
 func (m *Module) Bytes(name string) ([]byte, error) {
 	for _, v := range m.variables {
 		if v.Name == name && m.IsFolder() {
-			data := m.shards[v.shard].data[v.offset : v.offset+v.size]
+			data := m.shards[v.shard][v.offset : v.offset+v.size]
 			return data, v.check(data)
 		}
 	}
@@ -156,7 +197,7 @@ func (m *Module) Each(ctx context.Context, want func(name string) bool, f func(i
 		if !want(v.Name) {
 			continue
 		}
-		data := m.shards[v.shard].data[v.offset : v.offset+v.size]
+		data := m.shards[v.shard][v.offset : v.offset+v.size]
 		if err := v.check(data); err != nil {
 			return err
 		}
@@ -216,12 +257,19 @@ func readGrowing(r io.Reader, buffer []byte, n int64) ([]byte, error) {
 	return buffer, nil
 }
 
-// Close releases the shards.
+// Close releases the files.
 func (m *Module) Close() error {
+	maps := m.mappings
+	m.mappings, m.shards = nil, nil
+	return unmap(maps)
+}
+
+func unmap(maps []mmap.MMap) error {
 	var errs []error
-	for _, s := range m.shards {
-		errs = append(errs, s.mapping.Unmap())
+	for _, m := range maps {
+		if m != nil {
+			errs = append(errs, m.Unmap())
+		}
 	}
-	m.shards = nil
 	return errors.Join(errs...)
 }

@@ -18,6 +18,8 @@ const (
 	maxKey        = 4096
 	// A block of snappy may say to be this much larger than it is; snappy itself reaches 21.
 	maxInflation = 32
+	maxSpent     = 16 << 20 // of all keys and decompressed blocks
+	maxPairs     = 1 << 16
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -55,7 +57,7 @@ func parseTable(data []byte) ([]pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("footer: %w", err)
 	}
-	t := &sstable{data: data[:len(data)-footerLength], budget: maxInflation*len(data) + 1<<16}
+	t := &sstable{data: data[:len(data)-footerLength], budget: min(maxInflation*len(data)+1<<16, maxSpent)}
 	blocks, err := t.block(index)
 	if err != nil {
 		return nil, fmt.Errorf("index block: %w", err)
@@ -67,6 +69,9 @@ func parseTable(data []byte) ([]pair, error) {
 			return nil, fmt.Errorf("index block: %w", err)
 		}
 		entries, err := t.block(h)
+		if err == nil && len(pairs)+len(entries) > maxPairs {
+			err = fmt.Errorf("more than %d entries", maxPairs)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("block at byte %d: %w", h.offset, err)
 		}
@@ -145,20 +150,31 @@ func (t *sstable) split(content []byte) ([]pair, error) {
 		return nil, fmt.Errorf("%d restarts in a block of %d bytes", restarts, len(content))
 	}
 	data := content[:uint64(len(content))-4*(restarts+1)]
+	starts := content[len(data) : len(content)-4] // where entries stand that share nothing
 	var pairs []pair
 	key := ""
 	for at := 0; at < len(data); {
+		begin := at
 		var lengths [3]uint64
 		for i := range lengths {
 			v, n := binary.Uvarint(data[at:])
 			if n <= 0 || v > uint64(len(content)) {
-				return nil, fmt.Errorf("entry at byte %d: bad length", at)
+				return nil, fmt.Errorf("entry at byte %d: bad length", begin)
 			}
 			lengths[i], at = v, at+n
 		}
 		shared, own, value := int(lengths[0]), int(lengths[1]), int(lengths[2])
 		if shared > len(key) || shared+own > maxKey || own+value > len(data)-at {
-			return nil, fmt.Errorf("entry at byte %d: lengths %v do not fit", at, lengths)
+			return nil, fmt.Errorf("entry at byte %d: lengths %v do not fit", begin, lengths)
+		}
+		if len(starts) > 0 && binary.LittleEndian.Uint32(starts) == uint32(begin) {
+			starts = starts[4:]
+			if shared != 0 {
+				return nil, fmt.Errorf("entry at byte %d is a restart, but shares %d bytes of its key", begin, shared)
+			}
+		}
+		if len(pairs) == maxPairs {
+			return nil, fmt.Errorf("more than %d entries", maxPairs)
 		}
 		if err := t.spend(shared + own); err != nil {
 			return nil, err
@@ -167,6 +183,9 @@ func (t *sstable) split(content []byte) ([]pair, error) {
 		at += own
 		pairs = append(pairs, pair{key, data[at : at+value : at+value]})
 		at += value
+	}
+	if len(starts) > 0 && len(data) > 0 {
+		return nil, fmt.Errorf("a restart at byte %d, where no entry begins", binary.LittleEndian.Uint32(starts))
 	}
 	return pairs, nil
 }

@@ -343,7 +343,7 @@ func TestConsts(t *testing.T) {
 	graph := func(tensor *tfpb.Tensor) *Graph {
 		nodes := []*tfpb.Node{{Name: "c", Op: "Const", Attrs: map[string]*tfpb.Attr{"value": {Value: &tfpb.Attr_Tensor{Tensor: tensor}}}}}
 		nodes = append(nodes, &tfpb.Node{Name: "p", Op: "Pack", Inputs: []string{"c", "c:0", "^c"}})
-		g, err := parseGraph(marshal(t, &tfpb.SavedModel{MetaGraphs: []*tfpb.MetaGraph{{Graph: &tfpb.Graph{Nodes: nodes}}}}))
+		g, err := ParseGraph(marshal(t, &tfpb.SavedModel{MetaGraphs: []*tfpb.MetaGraph{{Graph: &tfpb.Graph{Nodes: nodes}}}}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -397,18 +397,89 @@ func FuzzParseGraph(f *testing.F) {
 	nodes := []*tfpb.Node{{Name: "a", Op: "Const", Attrs: value}, {Name: "b", Op: "Pack", Inputs: []string{"a", "a"}}, {Name: "c", Op: "Identity", Inputs: []string{"c"}}}
 	f.Add(marshal(f, &tfpb.SavedModel{MetaGraphs: []*tfpb.MetaGraph{{Graph: &tfpb.Graph{Nodes: nodes}}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		g, err := parseGraph(data)
+		g, err := ParseGraph(data)
 		if err != nil {
 			return
 		}
 		for _, name := range g.Names() {
-			g.ConstShape(name)
+			shape, ok := g.ConstShape(name)
 			g.Inputs(name)
-			if len(data) < 1<<12 {
-				if _, err := g.Floats(name); err != nil {
-					continue
-				}
+			g.Text(name, "shared_name")
+			if !ok || product(shape) > 1<<12 {
+				continue
 			}
+			if values, err := g.Floats(name); err == nil && len(values) != product(shape) {
+				t.Fatalf("%q has shape %v and %d values", name, shape, len(values))
+			}
+		}
+	})
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n = min(n*min(d, 1<<20), 1<<40)
+	}
+	return n
+}
+
+// FuzzBlock splits blocks whose checksums are right, and reads their values as entries.
+func FuzzBlock(f *testing.F) {
+	f.Add([]byte{0, 1, 2, 'a', 8, 1, 1, 1, 4, 'b', 8, 1, 40, 4, 0, 0, 0, 0, 1, 0, 0, 0}, false)
+	f.Add(binary.LittleEndian.AppendUint32(make([]byte, 4), 1), true)
+	f.Fuzz(func(t *testing.T, data []byte, compressed bool) {
+		whole := &sstable{data: data, budget: maxInflation*len(data) + 1<<16}
+		if compressed {
+			block := append(slices.Clone(data), 1)
+			whole.data = binary.LittleEndian.AppendUint32(block, masked(data, 1))
+			if _, err := whole.block(handle{0, uint64(len(data))}); err != nil {
+				return
+			}
+		}
+		pairs, err := whole.split(data)
+		if err != nil {
+			return
+		}
+		for _, p := range pairs {
+			if v, ok, err := parseEntry(p, 3); err == nil && ok && v.size != v.Bytes() {
+				t.Errorf("%v has %d bytes", v.Info, v.size)
+			}
+			if n, err := parseHeader(p.value); err == nil && (n < 1 || n > maxShards) {
+				t.Errorf("%d shards", n)
+			}
+		}
+	})
+}
+
+// FuzzTar walks archives: the names that come through are a module's.
+func FuzzTar(f *testing.F) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range []tar.Header{{Name: "./variables/", Typeflag: tar.TypeDir}, {Name: savedModelFile, Size: 3}, {Name: "variables/" + strings.Repeat("x", 150), Format: tar.FormatPAX}} {
+		if err := w.WriteHeader(&h); err != nil {
+			f.Fatal(err)
+		}
+		if _, err := w.Write([]byte("abc")[:h.Size]); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		err := walkTar(bytes.NewReader(data), func(name string, size int64, r io.Reader) error {
+			if name != savedModelFile && filepath.Dir(name) != "variables" {
+				t.Errorf("entry %q comes through", name)
+			}
+			n, err := io.Copy(io.Discard, io.LimitReader(r, 1<<20))
+			if err == nil && n > size {
+				t.Errorf("%q has %d bytes, want %d", name, n, size)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, weights.ErrFormat) {
+			t.Errorf("error %v is not ErrFormat", err)
 		}
 	})
 }
