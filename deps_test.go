@@ -21,11 +21,11 @@ var allowed = map[string][]string{
 	"backend":             {"graph", "weights"},
 	"backend/backendtest": {"arch/biggan", "arch/deep", "backend", "graph", "nn", "weights"},
 	"backend/cpu":         {"backend", "backend/cpu/kernel", "graph", "weights", "golang.org/x/sync"},
-	"backend/cpu/kernel":  {},
+	"backend/cpu/kernel":  {"github.com/klauspost/cpuid/v2"},
 	"backend/reference":   {"backend", "graph", "weights", "github.com/nlpodyssey/spago"},
 	"bench":               {},
 	"cmd/biggan": {
-		".", "atomicfile", "backend", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "registry", "render", "sample",
+		".", "atomicfile", "backend", "backend/cpu", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "registry", "render", "sample",
 		"verify", "weights", "zoo",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster/mpb/v8", "golang.org/x/term",
 	},

@@ -22,9 +22,15 @@ type layout struct {
 	scratch int   // values a thread needs for itself
 }
 
+// alignment of buffers, in values: a cache line.
+const alignment = 16
+
 // place assigns offsets, largest buffers first, each at the lowest offset that no buffer
 // alive at the same time takes.
 func place(buffers []*buffer) (offset []int, total int) {
+	for _, b := range buffers {
+		b.size = (b.size + alignment - 1) / alignment * alignment
+	}
 	order := slices.Clone(buffers)
 	slices.SortStableFunc(order, func(a, b *buffer) int { return b.size - a.size })
 	offset = make([]int, len(buffers))
@@ -56,7 +62,8 @@ type arena struct {
 	scratch      [][]float32 // by thread
 }
 
-func (a *arena) bytesOf(b *buffer) []float32 {
+// values are the contents of a buffer.
+func (a *arena) values(b *buffer) []float32 {
 	at := a.layout.offset[b.id]
 	return a.maps[at : at+b.size : at+b.size]
 }

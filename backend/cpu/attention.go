@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"math"
-
 	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
 )
 
@@ -16,12 +14,11 @@ type attentionStep struct {
 }
 
 // queriesBlock is how many queries a work item handles.
-const queriesBlock = 16
+const queriesBlock = 56
 
-// scratchSize is what a thread needs: packed queries, scores, packed scores, sums.
+// scratchSize is what a thread needs: queries and scores.
 func (s *attentionStep) scratchSize() int {
-	keys := s.keys()
-	return s.theta.c + queriesBlock*(s.theta.c+2*kernel.Panels(keys, kernel.NR)*kernel.NR+kernel.Panels(s.g.c, kernel.NR)*kernel.NR)
+	return queriesBlock * (s.theta.c + s.keys() + 2*rowGap)
 }
 
 func (s *attentionStep) keys() int {
@@ -30,49 +27,26 @@ func (s *attentionStep) keys() int {
 }
 
 func (s *attentionStep) run(e *env) error {
-	keys, d, c := s.keys(), s.theta.c, s.g.c
-	phi, g := e.bytesOf(s.packedPhi), e.bytesOf(s.packedG)
+	keys, d, c, k := s.keys(), s.theta.c, s.g.c, e.program.kernels
+	phi, g := e.values(s.packedPhi), e.values(s.packedG)
 	packView(phi, s.phi, e, keys, d)
 	packTransposed(g, s.g, e, keys, c)
-	theta, out := s.theta.reader(e), e.bytesOf(s.out)
+	theta, out := s.theta.reader(e), e.values(s.out)
 	h, w := s.theta.size()
-	queries := h * w
-	ldScores, ldSums := kernel.Panels(keys, kernel.NR)*kernel.NR, kernel.Panels(c, kernel.NR)*kernel.NR
-	return e.parallel(kernel.Panels(queries, queriesBlock), func(worker, item int) {
-		from := item * queriesBlock
-		m := min(queriesBlock, queries-from)
-		scratch := e.scratch[worker]
-		take := func(n int) []float32 {
-			part := scratch[:n]
-			scratch = scratch[n:]
-			clear(part)
-			return part
-		}
-		a, scores := take(queriesBlock*d), take(queriesBlock*ldScores)
-		packed, sums := take(queriesBlock*keys), take(queriesBlock*ldSums)
-		row := take(d)
+	blocks, block := share(h*w, queriesBlock)
+	return e.parallel(blocks, func(worker, item int) {
+		from, to := block(item)
+		m, lda, lds := to-from, d+rowGap, keys+rowGap
+		a, scores := e.scratch[worker][:queriesBlock*lda], e.scratch[worker][queriesBlock*lda:]
 		for i := range m {
-			theta.readPixel(row, (from+i)/w, (from+i)%w, s.theta.up)
-			scatter(a, row, i, d)
+			theta.readPixel(a[i*lda:][:d], (from+i)/w, (from+i)%w, s.theta.up)
 		}
-		kernel.Gemm(m, keys, d, a, d*kernel.MR, phi, d*kernel.NR, scores, ldScores)
+		k.Gemm(m, keys, d, a, lda, phi, d*kernel.NR, scores, lds, false)
 		for i := range m {
-			softmax(scores[i*ldScores:][:keys])
-			scatter(packed, scores[i*ldScores:][:keys], i, keys)
+			k.Softmax(scores[i*lds:][:keys])
 		}
-		kernel.Gemm(m, c, keys, packed, keys*kernel.MR, g, keys*kernel.NR, sums, ldSums)
-		for i := range m {
-			copy(out[(from+i)*c:][:c], sums[i*ldSums:])
-		}
+		k.Gemm(m, c, keys, scores, lds, g, keys*kernel.NR, out[from*c:], c, false)
 	})
-}
-
-// scatter puts row i of depth k into panels of MR rows.
-func scatter(panels, row []float32, i, k int) {
-	dst := panels[i/kernel.MR*k*kernel.MR+i%kernel.MR:]
-	for l, v := range row {
-		dst[l*kernel.MR] = v
-	}
 }
 
 // packView lays the pixels of a view out as panels of NR columns of depth c.
@@ -99,23 +73,5 @@ func packTransposed(dst []float32, v view, e *env, pixels, c int) {
 		for j, x := range row {
 			dst[(j/kernel.NR*pixels+p)*kernel.NR+j%kernel.NR] = x
 		}
-	}
-}
-
-// softmax replaces a row by its softmax; the exponentials in float64, as few as they are.
-func softmax(row []float32) {
-	largest := float32(math.Inf(-1))
-	for _, v := range row {
-		largest = max(largest, v)
-	}
-	var sum float64
-	for i, v := range row {
-		x := math.Exp(float64(v - largest))
-		sum += x
-		row[i] = float32(x)
-	}
-	inverse := float32(1 / sum)
-	for i := range row {
-		row[i] *= inverse
 	}
 }

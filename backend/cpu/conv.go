@@ -18,106 +18,99 @@ type convStep struct {
 	residual *view
 	tanh     bool
 
-	phases []phase
+	size   int // of the kernel
+	method method
 	bias   []float32
 }
 
-// phase is a convolution on the input map whose output pixel (y,x) lies at
-// (scale·y+dy, scale·x+dx): a plain convolution has one, one after upsampling four.
-type phase struct {
-	scale, dy, dx int
-	taps          [][2]int // dy, dx of each input pixel
-	packed        []float32
+// method is a way to compute a convolution.
+type method interface {
+	// reserve makes room for the packed weights.
+	reserve()
+	// add packs the weights of outputs [from,to) of a node as outputs from at.
+	add(values []float32, from, to, at int)
+	run(e *env, s *convStep) error
+	// scratch is how many values a thread needs.
+	scratch() int
+	// bytes is the size of the packed weights.
+	bytes() int64
+	String() string
 }
 
-// rowsBlock pixels and depthBlock products of a work item are packed at a time; an item
-// computes up to columnsBlock channels.
-const (
-	rowsBlock    = 64
-	depthBlock   = 512
-	columnsBlock = 256
-)
-
-// convScratch is what one thread needs: a packed block and the sums of an item.
-const convScratch = rowsBlock*depthBlock + rowsBlock*columnsBlock
-
-func (s *convStep) depth(p phase) int { return len(p.taps) * s.in.c }
-
-func (s *convStep) run(e *env) error {
-	in, out := s.in.reader(e), e.bytesOf(s.out)
-	var residual reader
-	if s.residual != nil {
-		residual = s.residual.reader(e)
+// scale is how many output pixels a side come from an input pixel.
+func (s *convStep) scale() int {
+	if s.size == 3 && s.in.up {
+		return 2
 	}
-	rows, cols := kernel.Panels(in.h*in.w, rowsBlock), kernel.Panels(s.outs, columnsBlock)
-	return e.parallel(len(s.phases)*rows*cols, func(worker, item int) {
-		p := s.phases[item/(rows*cols)]
-		row, col := item/cols%rows*rowsBlock, item%cols*columnsBlock
-		m, n := min(rowsBlock, in.h*in.w-row), min(columnsBlock, s.outs-col)
-		scratch := e.scratch[worker]
-		a, c := scratch[:rowsBlock*depthBlock], scratch[rowsBlock*depthBlock:]
-		ldc := kernel.Panels(n, kernel.NR) * kernel.NR
-		clear(c[:kernel.Panels(m, kernel.MR)*kernel.MR*ldc])
-		k := s.depth(p)
-		for from := 0; from < k; from += depthBlock {
-			to := min(from+depthBlock, k)
-			s.packRows(a, in, p, row, m, from, to)
-			kernel.Gemm(m, n, to-from, a, (to-from)*kernel.MR, p.packed[col*k+from*kernel.NR:], k*kernel.NR, c, ldc)
-		}
-		s.store(out, residual, c, ldc, p, row, m, col, n)
-	})
+	return 1
 }
 
-// packRows lays products [from,to) of m pixels out in panels: product l is channel l%C of tap l/C.
-func (s *convStep) packRows(a []float32, in reader, p phase, row, m, from, to int) {
-	width := to - from
-	for i := range kernel.Panels(m, kernel.MR) * kernel.MR {
-		panel := a[i/kernel.MR*width*kernel.MR+i%kernel.MR:]
-		y, x := (row+i)/in.w, (row+i)%in.w
-		for l := from; l < to; {
-			tap := l / s.in.c
-			end := min((tap+1)*s.in.c, to)
-			dst := panel[(l-from)*kernel.MR:]
-			sy, sx := y+p.taps[tap][0], x+p.taps[tap][1]
-			if i < m && sy >= 0 && sy < in.h && sx >= 0 && sx < in.w {
-				in.copyTo(dst, kernel.MR, sy*in.w+sx, l-tap*s.in.c, end-tap*s.in.c)
-			} else {
-				for d := range end - l {
-					dst[d*kernel.MR] = 0
-				}
-			}
-			l = end
-		}
+func (s *convStep) run(e *env) error { return s.method.run(e, s) }
+
+// begin writes bias and residual to the output pixels (y, x), (y, x+step), ..., n channels from col.
+func (s *convStep) begin(e *env, y, x, step, count, col, n int) {
+	out := e.values(s.out)
+	width := s.scale() * s.in.w
+	dst, bias := out[(y*width+x)*s.outs+col:], s.bias[col:]
+	k := e.program.kernels
+	if s.residual == nil {
+		k.AddRows(dst, step*s.outs, bias, 0, count, n, e.program.zeros)
+		return
+	}
+	r := s.residual.reader(e)
+	if !s.residual.up {
+		k.AddRows(dst, step*s.outs, r.data[(y*r.w+x)*r.stride+col:], step*r.stride, count, n, bias)
+		return
+	}
+	row := r.data[y/2*r.w*r.stride+col:]
+	if step == 2 {
+		k.AddRows(dst, 2*s.outs, row[x/2*r.stride:], r.stride, count, n, bias)
+		return
+	}
+	// Every other pixel has the same parity, and neighbours of the small map.
+	for first := range min(2, count) {
+		at := x + first
+		k.AddRows(dst[first*s.outs:], 2*s.outs, row[at/2*r.stride:], r.stride, (count-first+1)/2, n, bias)
 	}
 }
 
-// store adds bias and residual to the sums of an item and writes them.
-func (s *convStep) store(out []float32, residual reader, c []float32, ldc int, p phase, row, m, col, n int) {
-	for i := range m {
-		y, x := (row+i)/s.in.w*p.scale+p.dy, (row+i)%s.in.w*p.scale+p.dx
-		pixel := y*s.in.w*p.scale + x
-		dst := out[pixel*s.outs+col:][:n]
-		sums, bias := c[i*ldc:][:n], s.bias[col:][:n]
-		if s.residual == nil {
-			for j, b := range bias {
-				dst[j] = sums[j] + b
-			}
-		} else {
-			if s.residual.up {
-				pixel = y/2*residual.w + x/2
-			}
-			add := residual.data[pixel*residual.stride+col:][:n]
-			for j, b := range bias {
-				dst[j] = sums[j] + b + add[j]
-			}
+// beginPixels is begin for count pixels in the order of memory.
+func (s *convStep) beginPixels(e *env, from, count, col, n int) {
+	if s.residual == nil || !s.residual.up {
+		k, out := e.program.kernels, e.values(s.out)
+		src, step, bias := s.bias[col:], 0, e.program.zeros
+		if s.residual != nil {
+			r := s.residual.reader(e)
+			src, step, bias = r.data[from*r.stride+col:], r.stride, s.bias[col:]
 		}
-		if s.tanh {
-			tanh(dst)
-		}
+		k.AddRows(out[from*s.outs+col:], s.outs, src, step, count, n, bias)
+		return
+	}
+	width := s.scale() * s.in.w
+	for count > 0 {
+		y, x := from/width, from%width
+		run := min(count, width-x)
+		s.begin(e, y, x, 1, run, col, n)
+		from, count = from+run, count-run
 	}
 }
 
-// pack reads the weights of all nodes into panels, one set a phase.
+// finish applies tanh to count pixels in the order of memory.
+func (s *convStep) finish(e *env, from, count, col, n int) {
+	if !s.tanh {
+		return
+	}
+	out := e.values(s.out)
+	if n == s.outs {
+		e.program.kernels.Tanh(out[from*n : (from+count)*n])
+		return
+	}
+	for i := range count {
+		e.program.kernels.Tanh(out[(from+i)*s.outs+col:][:n])
+	}
+}
+
+// pack reads the weights and biases of all nodes.
 func (s *convStep) pack(w weights.Source) error {
 	factor := 1.0
 	if s.factor != nil {
@@ -128,9 +121,7 @@ func (s *convStep) pack(w weights.Source) error {
 		factor = gamma[0]
 	}
 	s.bias = make([]float32, s.outs)
-	for i := range s.phases {
-		s.phases[i].packed = make([]float32, kernel.Panels(s.outs, kernel.NR)*kernel.NR*s.depth(s.phases[i]))
-	}
+	s.method.reserve()
 	at := 0
 	for _, n := range s.nodes {
 		values, err := normalised(w, n, factor)
@@ -141,9 +132,7 @@ func (s *convStep) pack(w weights.Source) error {
 		if s.to > 0 {
 			from, to = s.from, s.to
 		}
-		for i := range s.phases {
-			s.packPhase(&s.phases[i], n, values, from, to, at)
-		}
+		s.method.add(values, from, to, at)
 		if n.Bias != nil {
 			bias := make([]float32, n.Bias.Elements())
 			if err := w.Float32s(bias, n.Bias.Name); err != nil {
@@ -158,35 +147,54 @@ func (s *convStep) pack(w weights.Source) error {
 	return nil
 }
 
-// packPhase sums, for each tap of a phase, the kernel positions that fall on it.
-func (s *convStep) packPhase(p *phase, n *graph.Node, values []float32, from, to, at int) {
-	c, size := n.Weight.Shape[1], n.Weight.Shape[2]
-	k := s.depth(*p)
-	sources := make([][]int, len(p.taps)) // kernel positions of each tap
+// phase is a convolution on the input map whose output pixel (y,x) lies at
+// (scale·y+dy, scale·x+dx): a plain convolution has one, one after upsampling four.
+type phase struct {
+	scale, dy, dx int
+	taps          [][2]int // dy, dx of each input pixel, row by row
+}
+
+// phasesOf lists the phases of a convolution of a kernel size, after upsampling or not.
+func phasesOf(size int, up bool) []phase {
+	if size == 1 {
+		return []phase{{scale: 1, taps: [][2]int{{0, 0}}}}
+	}
+	if !up {
+		return []phase{{scale: 1, taps: square(-1, -1, 3)}}
+	}
+	var phases []phase
+	for dy := range 2 {
+		for dx := range 2 {
+			phases = append(phases, phase{scale: 2, dy: dy, dx: dx, taps: square(dy-1, dx-1, 2)})
+		}
+	}
+	return phases
+}
+
+func square(y, x, side int) [][2]int {
+	var taps [][2]int
+	for ty := range side {
+		for tx := range side {
+			taps = append(taps, [2]int{y + ty, x + tx})
+		}
+	}
+	return taps
+}
+
+// sources lists, for each tap, the positions of the kernel that fall on it.
+func (p phase) sources(size int) [][]int {
+	sources := make([][]int, len(p.taps))
 	for ky := range size {
 		for kx := range size {
-			dy, dx := floorDiv(p.dy+ky-size/2, p.scale), floorDiv(p.dx+kx-size/2, p.scale)
+			at := [2]int{floorDiv(p.dy+ky-size/2, p.scale), floorDiv(p.dx+kx-size/2, p.scale)}
 			for t, tap := range p.taps {
-				if tap == [2]int{dy, dx} {
+				if tap == at {
 					sources[t] = append(sources[t], ky*size+kx)
 				}
 			}
 		}
 	}
-	for o := from; o < to; o++ {
-		col := at + o - from
-		panel := p.packed[col/kernel.NR*k*kernel.NR+col%kernel.NR:]
-		for t, positions := range sources {
-			for ch := range c {
-				kernelOf := values[(o*c+ch)*size*size:][:size*size]
-				var sum float32
-				for _, position := range positions {
-					sum += kernelOf[position]
-				}
-				panel[(t*c+ch)*kernel.NR] = sum
-			}
-		}
-	}
+	return sources
 }
 
 func floorDiv(a, b int) int {
@@ -196,31 +204,19 @@ func floorDiv(a, b int) int {
 	return a / b
 }
 
-// phasesOf lists the phases of a convolution of a kernel size, after upsampling or not.
-func phasesOf(size int, up bool) []phase {
-	if size == 1 {
-		return []phase{{scale: 1, taps: [][2]int{{0, 0}}}}
+// share splits n into parts of at most most, as equal as can be: part i of parts.
+func share(n, most int) (parts int, part func(i int) (from, to int)) {
+	parts = kernel.Panels(n, most)
+	return parts, func(i int) (from, to int) { return i * n / parts, (i + 1) * n / parts }
+}
+
+// columnBlock is how many of outs outputs a work item computes, so that blocks other parts
+// give every thread some items. Whole panels.
+func columnBlock(outs, parts, threads int) int {
+	const itemsOfThread = 3
+	block := kernel.Panels(outs, kernel.NR) * kernel.NR
+	for block > kernel.NR && parts*kernel.Panels(outs, block) < itemsOfThread*threads {
+		block = kernel.Panels(block/2, kernel.NR) * kernel.NR
 	}
-	if !up {
-		p := phase{scale: 1}
-		for dy := -1; dy <= 1; dy++ {
-			for dx := -1; dx <= 1; dx++ {
-				p.taps = append(p.taps, [2]int{dy, dx})
-			}
-		}
-		return []phase{p}
-	}
-	var phases []phase
-	for dy := range 2 {
-		for dx := range 2 {
-			p := phase{scale: 2, dy: dy, dx: dx}
-			for ty := dy - 1; ty <= dy; ty++ {
-				for tx := dx - 1; tx <= dx; tx++ {
-					p.taps = append(p.taps, [2]int{ty, tx})
-				}
-			}
-			phases = append(phases, p)
-		}
-	}
-	return phases
+	return block
 }

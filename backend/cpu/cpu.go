@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/weights"
 )
@@ -29,6 +30,9 @@ type program struct {
 	late    []vectorStep // once a run, after the maps of all samples
 	exports []export
 	layout  layout
+	kernels *kernel.Set
+
+	ones, zeros []float32 // as long as any map has channels
 
 	mu     sync.Mutex
 	arenas []*arena
@@ -66,6 +70,10 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 	if err := backend.CheckWeights(g, w); err != nil {
 		return nil, err
 	}
+	set, err := Kernels()
+	if err != nil {
+		return nil, err
+	}
 	threads := o.Threads
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
@@ -77,9 +85,14 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 	if err := l.pack(threads); err != nil {
 		return nil, err
 	}
-	return &program{
+	p := &program{
 		graph: g, threads: threads, vectors: l.vectorSteps, norms: l.norms, maps: l.mapSteps, late: l.lateSteps, exports: l.exports, layout: l.plan(),
-	}, nil
+		kernels: set, ones: make([]float32, l.width), zeros: make([]float32, l.width),
+	}
+	for i := range p.ones {
+		p.ones[i] = 1
+	}
+	return p, nil
 }
 
 // Run computes the vectors of the batch together and the maps sample by sample.
@@ -140,29 +153,21 @@ func (p *program) Close() error {
 // parallel calls f for 0 .. n-1 on the program's threads; worker tells the threads apart.
 // It stops early when the context ends.
 func (e *env) parallel(n int, f func(worker, i int)) error {
-	threads := min(e.program.threads, n)
-	if threads <= 1 {
-		for i := range n {
-			if err := e.ctx.Err(); err != nil {
-				return err
-			}
-			f(0, i)
-		}
-		return nil
-	}
 	var next atomic.Int64
-	var wg sync.WaitGroup
-	for worker := range threads {
-		wg.Go(func() {
-			for e.ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				f(worker, i)
+	work := func(worker int) {
+		for e.ctx.Err() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
 			}
-		})
+			f(worker, i)
+		}
 	}
+	var wg sync.WaitGroup
+	for worker := 1; worker < min(e.program.threads, n); worker++ {
+		wg.Go(func() { work(worker) })
+	}
+	work(0)
 	wg.Wait()
 	return e.ctx.Err()
 }

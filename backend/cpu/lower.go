@@ -31,6 +31,7 @@ type lowering struct {
 	normValues  int
 	buffers     []*buffer
 	scratch     int
+	width       int // the most channels of a map or outputs of a layer
 	exports     []export
 	packers     []func() error
 }
@@ -189,6 +190,7 @@ func (l *lowering) linear(x *graph.Node) {
 		}
 	}
 	s.to = l.newVector(total)
+	l.width = max(l.width, total)
 	for i, u := range s.nodes {
 		part := *s.to
 		part.at, part.n = s.starts[i], u.Shape[0]
@@ -207,6 +209,7 @@ func (l *lowering) newBuffer(size int) *buffer {
 
 // newMap reserves a map and its plain view.
 func (l *lowering) newMap(c, h, w int) view {
+	l.width = max(l.width, c)
 	return view{buf: l.newBuffer(c * h * w), stride: c, c: c, h: h, w: w}
 }
 
@@ -348,19 +351,21 @@ func (l *lowering) norm(n *graph.Node) (*norm, error) {
 // conv lowers a convolution, or all 1x1 convolutions of the same input together.
 func (l *lowering) conv(n *graph.Node, in view) {
 	size := n.Weight.Shape[2]
-	s := &convStep{nodes: []*graph.Node{n}, in: in, outs: n.Shape[0], phases: phasesOf(size, in.up)}
+	s := &convStep{nodes: []*graph.Node{n}, in: in, outs: n.Shape[0], size: size}
 	if u := l.onlyUser(n); u != nil && u.Op == graph.Slice {
 		s.from, s.to, s.outs = u.Start, u.Start+u.Len, u.Len
 	}
 	lazyUp := size == 1 && in.up
 	if sum := l.onlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
 		l.pending[sum] = s
+		s.method = chooseMethod(size, in, s.outs)
 		l.packConv(s)
 		return
 	}
 	if size == 1 && s.to == 0 {
 		s.nodes, s.outs = l.siblings(n, lazyUp)
 	}
+	s.method = chooseMethod(size, in, s.outs)
 	out := l.emitConv(s, lazyUp)
 	if len(s.nodes) == 1 {
 		l.owner[n] = s
@@ -400,7 +405,7 @@ func (l *lowering) siblings(n *graph.Node, lazyUp bool) (nodes []*graph.Node, ou
 
 // emitConv reserves the output and appends the step.
 func (l *lowering) emitConv(s *convStep, lazyUp bool) view {
-	scale := s.phases[0].scale
+	scale := s.scale()
 	out := l.newMap(s.outs, scale*s.in.h, scale*s.in.w)
 	s.out = out.buf
 	reads := []view{s.in}
@@ -408,7 +413,7 @@ func (l *lowering) emitConv(s *convStep, lazyUp bool) view {
 		reads = append(reads, *s.residual)
 	}
 	l.emit(s, []*buffer{out.buf}, reads...)
-	l.needScratch(convScratch)
+	l.needScratch(s.method.scratch())
 	out.up = lazyUp
 	return out
 }

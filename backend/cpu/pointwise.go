@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"math"
-
 	"github.com/biggan-zoo/biggan/graph"
 )
 
@@ -14,7 +12,7 @@ func (r reader) readPixel(dst []float32, y, x int, up bool) {
 	if up {
 		y, x = y/2, x/2
 	}
-	r.copyTo(dst, 1, y*r.w+x, 0, len(dst))
+	r.pixels(dst, 0, y*r.w+x, 1, 0, len(dst))
 }
 
 // combineStep writes a view to a buffer of its own: out = in + factor·add (add may be nil).
@@ -27,7 +25,7 @@ type combineStep struct {
 }
 
 func (s *combineStep) run(e *env) error {
-	in, out := s.in.reader(e), e.bytesOf(s.out)
+	in, out := s.in.reader(e), e.values(s.out)
 	var add reader
 	if s.add != nil {
 		add = s.add.reader(e)
@@ -47,16 +45,10 @@ func (s *combineStep) run(e *env) error {
 				}
 			}
 			if s.tanh {
-				tanh(dst)
+				e.program.kernels.Tanh(dst)
 			}
 		}
 	})
-}
-
-func tanh(x []float32) {
-	for i, v := range x {
-		x[i] = float32(math.Tanh(float64(v)))
-	}
 }
 
 // poolStep takes the maximum or the mean of each 2x2 square.
@@ -67,24 +59,26 @@ type poolStep struct {
 }
 
 func (s *poolStep) run(e *env) error {
-	in, out := s.in.reader(e), e.bytesOf(s.out)
+	in, out := s.in.reader(e), e.values(s.out)
 	h, w := s.in.size()
 	c := s.in.c
 	return e.parallel(h/2, func(worker, y int) {
+		if !s.mean && s.in.plain() && !s.in.up {
+			e.program.kernels.MaxPool(out[y*(w/2)*c:], c, in.data[2*y*w*in.stride:], in.stride, w*in.stride, w/2, c)
+			return
+		}
 		other := e.scratch[worker][:c]
 		for x := range w / 2 {
 			dst := out[(y*(w/2)+x)*c:][:c]
 			in.readPixel(dst, 2*y, 2*x, s.in.up)
 			for _, d := range [][2]int{{0, 1}, {1, 0}, {1, 1}} {
 				in.readPixel(other, 2*y+d[0], 2*x+d[1], s.in.up)
-				if s.mean {
-					for i, v := range other {
-						dst[i] += v
-					}
-					continue
-				}
 				for i, v := range other {
-					dst[i] = max(dst[i], v)
+					if s.mean {
+						dst[i] += v
+					} else {
+						dst[i] = max(dst[i], v)
+					}
 				}
 			}
 			if s.mean {
@@ -125,7 +119,7 @@ type inputMap struct {
 }
 
 func (s *inputMap) run(e *env) error {
-	out := e.bytesOf(s.out.buf)
+	out := e.values(s.out.buf)
 	c, pixels := s.out.c, s.out.h*s.out.w
 	values := e.in.Tensors[s.name][e.sample*c*pixels:][:c*pixels]
 	for ch := range c {
@@ -145,7 +139,7 @@ type reshapeStep struct {
 }
 
 func (s *reshapeStep) run(e *env) error {
-	from, out := s.from.of(e), e.bytesOf(s.out)
+	from, out := s.from.of(e), e.values(s.out)
 	if s.order == graph.HWC {
 		copy(out, from)
 		return nil
@@ -167,7 +161,7 @@ type concatStep struct {
 }
 
 func (s *concatStep) run(e *env) error {
-	out := e.bytesOf(s.out)
+	out := e.values(s.out)
 	h, w := s.in[0].size()
 	return e.parallel(h, func(_, y int) {
 		at := 0

@@ -69,7 +69,7 @@ func (s *pointwiseVectors) run(e *env, batch int) error {
 			}
 		case graph.Tanh:
 			copy(to, x)
-			tanh(to)
+			e.program.kernels.Tanh(to)
 		default:
 			for i, v := range s.from[1].row(e, sample) {
 				to[i] = x[i] + v*s.factor
@@ -108,25 +108,13 @@ type linearStep struct {
 const columns = 256
 
 func (s *linearStep) run(e *env, batch int) error {
-	k := s.from.n
-	a := make([]float32, kernel.Panels(batch, kernel.MR)*kernel.MR*k)
-	for sample := range batch {
-		for l, v := range s.from.row(e, sample) {
-			a[(sample/kernel.MR*k+l)*kernel.MR+sample%kernel.MR] = v
-		}
-	}
+	k, kernels := s.from.n, e.program.kernels
+	a, c := e.vectors[s.from.id][s.from.at:], e.vectors[s.to.id]
 	return e.parallel(kernel.Panels(s.to.n, columns), func(_, item int) {
 		from := item * columns
 		n := min(columns, s.to.n-from)
-		ldc := kernel.Panels(n, kernel.NR) * kernel.NR
-		c := make([]float32, kernel.Panels(batch, kernel.MR)*kernel.MR*ldc)
-		kernel.Gemm(batch, n, k, a, k*kernel.MR, s.packed[from*k:], k*kernel.NR, c, ldc)
-		for sample := range batch {
-			row := s.to.row(e, sample)[from : from+n]
-			for j := range row {
-				row[j] = c[sample*ldc+j] + s.bias[from+j]
-			}
-		}
+		kernels.AddRows(c[from:], s.to.width, s.bias[from:], 0, batch, n, e.program.zeros)
+		kernels.Gemm(batch, n, k, a, s.from.width, s.packed[from*k:], k*kernel.NR, c[from:], s.to.width, true)
 	})
 }
 

@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 
+	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
 	"github.com/biggan-zoo/biggan/graph"
 )
 
@@ -71,52 +72,48 @@ func (n *norm) rows(table []float32, e *env) (row0, row1 []float32) {
 	return table[e.blend.Row0*c:], table[e.blend.Row1*c:]
 }
 
-// reader reads the values of a view for one sample.
+// reader reads the values of a view for one sample: max(value·scale + shift, floor).
 type reader struct {
 	data         []float32
 	stride       int
 	h, w         int
-	scale, shift []float32 // nil = as stored
-	relu         bool
+	scale, shift []float32
+	floor        float32
+	kernels      *kernel.Set
 }
 
 func (v view) reader(e *env) reader {
-	r := reader{data: e.bytesOf(v.buf)[v.channel:], stride: v.stride, h: v.h, w: v.w, relu: v.relu}
+	p := e.program
+	r := reader{
+		data: e.values(v.buf)[v.channel:], stride: v.stride, h: v.h, w: v.w,
+		scale: p.ones, shift: p.zeros, floor: float32(math.Inf(-1)), kernels: p.kernels,
+	}
 	if v.norm != nil {
 		r.scale, r.shift = e.scale[v.norm.at:][:v.c], e.shift[v.norm.at:][:v.c]
+	}
+	if v.relu {
+		r.floor = 0
 	}
 	return r
 }
 
-// copyTo writes channels [from,to) of a pixel to dst with a step between values.
-func (r reader) copyTo(dst []float32, step, pixel, from, to int) {
-	src := r.data[pixel*r.stride+from : pixel*r.stride+to]
-	d := 0
-	switch {
-	case r.scale == nil && !r.relu:
-		for _, v := range src {
-			dst[d] = v
-			d += step
-		}
-	case r.scale == nil:
-		for _, v := range src {
-			dst[d] = max(v, 0)
-			d += step
-		}
-	default:
-		scale, shift := r.scale[from:to], r.shift[from:to]
-		shift = shift[:len(src)]
-		scale = scale[:len(src)]
-		if r.relu {
-			for i, v := range src {
-				dst[d] = max(v*scale[i]+shift[i], 0)
-				d += step
-			}
-			return
-		}
-		for i, v := range src {
-			dst[d] = v*scale[i] + shift[i]
-			d += step
-		}
+// pixels writes n channels from first of count pixels in the order of memory to rows of dst.
+func (r reader) pixels(dst []float32, step, pixel, count, first, n int) {
+	r.kernels.Affine(dst, step, r.data[pixel*r.stride+first:], r.stride, count, n, r.scale[first:], r.shift[first:], r.floor)
+}
+
+// padded is pixels for count pixels from (y, x), which may lie outside the map: zeros there.
+func (r reader) padded(dst []float32, step, y, x, count, first, n int) {
+	inside, end := max(x, 0), min(x+count, r.w)
+	if y < 0 || y >= r.h || inside >= end {
+		inside, end = x+count, x+count // all of it is outside
+	} else {
+		r.pixels(dst[(inside-x)*step:], step, y*r.w+inside, end-inside, first, n)
+	}
+	for i := range inside - x {
+		clear(dst[i*step:][:n])
+	}
+	for i := end - x; i < count; i++ {
+		clear(dst[i*step:][:n])
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/biggan-zoo/biggan"
 	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/backend/cpu"
 	"github.com/biggan-zoo/biggan/registry"
 )
 
@@ -25,7 +26,7 @@ type envJSON struct {
 }
 
 type settingJSON struct {
-	Flag     string `json:"flag"`
+	Flag     string `json:"flag"` // empty: there is none
 	Variable string `json:"variable"`
 	Value    string `json:"value"`
 	Source   string `json:"source"` // flag, environment, default
@@ -56,13 +57,30 @@ func newEnv(a *app) *cobra.Command {
 				}
 				doc.Settings = append(doc.Settings, settingJSON{"--" + s.flag, s.env, f.Value.String(), source})
 			}
-			var err error
+			kernels, err := kernelsSetting()
+			if err != nil {
+				return err
+			}
+			doc.Settings = append(doc.Settings, kernels)
 			if doc.Backends, err = probe(cmd); err != nil {
 				return err
 			}
 			return a.print(doc, doc.text)
 		},
 	}
+}
+
+// kernelsSetting is the set of CPU kernels, which no flag chooses.
+func kernelsSetting() (settingJSON, error) {
+	s, err := cpu.Kernels()
+	if err != nil {
+		return settingJSON{}, err
+	}
+	source := "default"
+	if os.Getenv(cpu.Variable) != "" {
+		source = "environment"
+	}
+	return settingJSON{"", cpu.Variable, s.Name, source}, nil
 }
 
 // probe tries every backend on the embedded model.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/biggan-zoo/biggan/backend/cpu"
 	"github.com/biggan-zoo/biggan/registry"
 )
 
@@ -101,6 +102,9 @@ func (a *app) check() error {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
 		return usage("--%s %q: want one of %s%s", c.flag, c.value, strings.Join(c.valid, ", "), hint)
+	}
+	if err := cpu.CheckVariable(); err != nil {
+		return usageError{err}
 	}
 	if a.threads < 0 {
 		return usage("--threads %d: want 0 (one a core) or more", a.threads)

@@ -1,54 +1,58 @@
-// Package kernel holds the inner loops of the CPU backend, from slices to slices. It knows
-// no graphs.
 package kernel
 
-// MR rows of A (pixels) and NR columns of B (channels) make the tile that Gemm keeps in registers.
-const (
-	MR = 2
-	NR = 4
-)
+// NR is the width of a panel of B: columns that lie together for each product.
+const NR = 32
 
-// Panels is how many panels of width cover n, the last one padded.
-func Panels(n, width int) int { return (n + width - 1) / width }
+// Gemm computes C = A·B, or adds to C. A is row-major, lda values a row. B is packed in
+// panels of NR columns, bStride values apart: value (l, j) stands at panel j/NR, l·NR + j%NR;
+// the last panel is padded. C is row-major, ldc values a row; only its n columns are written.
+func (s *Set) Gemm(m, n, k int, a []float32, lda int, b []float32, bStride int, c []float32, ldc int, add bool) {
+	if m < 1 || n < 1 {
+		return
+	}
+	if k < 1 {
+		panic("kernel: a product of no values")
+	}
+	_, _, _ = a[(m-1)*lda+k-1], b[(Panels(n, NR)-1)*bStride+k*NR-1], c[(m-1)*ldc+n-1]
+	s.gemm(m, n, k, a, lda, b, bStride, c, ldc, add)
+}
 
-// Gemm adds A·B to C for packed operands. A holds panels of MR rows, B panels of NR
-// columns, each k-major and aStride or bStride values from the next panel: element (i, l)
-// of A stands at panel i/MR, l·MR + i%MR. C is row-major with ldc values a row and must hold
-// whole tiles: Panels(m, MR)·MR rows of at least Panels(n, NR)·NR values.
-func Gemm(m, n, k int, a []float32, aStride int, b []float32, bStride int, c []float32, ldc int) {
-	for j := range Panels(n, NR) {
-		bp := b[j*bStride:][:k*NR]
-		for i := range Panels(m, MR) {
-			tile(k, a[i*aStride:][:k*MR], bp, c[i*MR*ldc+j*NR:], ldc)
+// gemmGeneric is the plain form of Gemm.
+func gemmGeneric(m, n, k int, a []float32, lda int, b []float32, bStride int, c []float32, ldc int, add bool) {
+	if !add {
+		for i := range m {
+			clear(c[i*ldc:][:n])
+		}
+	}
+	for j := 0; j < n; j += 4 {
+		panel := b[j/NR*bStride+j%NR:]
+		for i := 0; i < m; i += 2 {
+			tile(k, a[i*lda:], a[min(i+1, m-1)*lda:], panel, c[i*ldc+j:], ldc, min(2, m-i), min(4, n-j))
 		}
 	}
 }
 
-// tile adds one MR x NR block.
-func tile(k int, a, b, c []float32, ldc int) {
+// tile adds a block of up to 2 x 4. Columns past n are padding of the panel.
+func tile(k int, a0, a1, b, c []float32, ldc, m, n int) {
 	var c00, c01, c02, c03, c10, c11, c12, c13 float32
-	for l := 0; l < k; l++ {
-		b0, b1, b2, b3 := b[0], b[1], b[2], b[3]
-		a0, a1 := a[0], a[1]
-		c00 += a0 * b0
-		c01 += a0 * b1
-		c02 += a0 * b2
-		c03 += a0 * b3
-		c10 += a1 * b0
-		c11 += a1 * b1
-		c12 += a1 * b2
-		c13 += a1 * b3
-		if l+1 < k {
-			a, b = a[MR:], b[NR:]
+	a0, a1 = a0[:k], a1[:k]
+	for l, x := range a0 {
+		row := b[l*NR:][:4]
+		y := a1[l]
+		b0, b1, b2, b3 := row[0], row[1], row[2], row[3]
+		c00 += x * b0
+		c01 += x * b1
+		c02 += x * b2
+		c03 += x * b3
+		c10 += y * b0
+		c11 += y * b1
+		c12 += y * b2
+		c13 += y * b3
+	}
+	sums := [2][4]float32{{c00, c01, c02, c03}, {c10, c11, c12, c13}}
+	for i := range m {
+		for j := range n {
+			c[i*ldc+j] += sums[i][j]
 		}
 	}
-	r0, r1 := c[:NR:NR], c[ldc:ldc+NR]
-	r0[0] += c00
-	r0[1] += c01
-	r0[2] += c02
-	r0[3] += c03
-	r1[0] += c10
-	r1[1] += c11
-	r1[2] += c12
-	r1[3] += c13
 }

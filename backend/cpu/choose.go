@@ -1,0 +1,54 @@
+package cpu
+
+import (
+	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
+)
+
+// The cost model that chooses how to compute a convolution: the longer of arithmetic and of
+// reading the weights, plus what transforms cost. It depends on shapes alone, so that a
+// network is computed the same way on every machine of an instruction set. Units: products.
+const (
+	productsOfByte = 2.5 // products in the time that a byte of weights takes from memory
+	inputCost      = 14  // products in the time that a value of a transformed input takes
+	outputCost     = 14  // and one before the transform back
+)
+
+// chooseMethod picks the cheapest way for a convolution of the view.
+func chooseMethod(size int, in view, outs int) method {
+	if size == 3 && !in.up && outs <= narrowOuts {
+		return newNarrow(in, outs)
+	}
+	var best method = newDirect(size, in.c, outs, size == 3 && in.up)
+	if size == 1 {
+		return best
+	}
+	cost := directCost(in, outs)
+	for _, w := range kernel.Winograds {
+		if (w.R == 2) != in.up {
+			continue
+		}
+		f := newFast(w, in, outs)
+		if c := f.cost(); c < cost {
+			best, cost = f, c
+		}
+	}
+	return best
+}
+
+func padded(outs int) float64 { return float64(kernel.Panels(outs, kernel.NR) * kernel.NR) }
+
+func directCost(in view, outs int) float64 {
+	taps, phases := 9.0, 1.0
+	if in.up {
+		taps, phases = 4, 4
+	}
+	weights := taps * phases * float64(in.c) * padded(outs)
+	return max(weights*float64(in.h*in.w), 4*weights*productsOfByte)
+}
+
+func (f *fast) cost() float64 {
+	down, across := f.grid()
+	values := float64(len(f.phases) * f.planes() * down * across) // of all planes, a channel
+	products := values * float64(f.channels) * padded(f.outs)
+	return max(products, float64(f.bytes())*productsOfByte) + values*(inputCost*float64(f.channels)+outputCost*padded(f.outs))
+}

@@ -1,0 +1,6 @@
+//go:build noasm || !amd64
+
+package kernel
+
+// vector is empty: this build has plain Go alone.
+func vector() []*Set { return nil }

@@ -1,0 +1,102 @@
+package kernel
+
+import "math"
+
+// Affine computes dst = max(src·scale + shift, floor) for rows of n values that lie dstStep
+// and srcStep apart. A floor of -Inf leaves negative values.
+func (s *Set) Affine(dst []float32, dstStep int, src []float32, srcStep, rows, n int, scale, shift []float32, floor float32) {
+	if rows < 1 || n < 1 {
+		return
+	}
+	_, _, _, _ = dst[(rows-1)*dstStep+n-1], src[(rows-1)*srcStep+n-1], scale[n-1], shift[n-1]
+	s.affine(dst, dstStep, src, srcStep, rows, n, scale, shift, floor)
+}
+
+func affineGeneric(dst []float32, dstStep int, src []float32, srcStep, rows, n int, scale, shift []float32, floor float32) {
+	scale, shift = scale[:n], shift[:n]
+	for r := range rows {
+		to, from := dst[r*dstStep:][:n], src[r*srcStep:][:n]
+		for i, v := range from {
+			to[i] = max(v*scale[i]+shift[i], floor)
+		}
+	}
+}
+
+// AddRows computes dst = src + bias for rows of n values. A srcStep of 0 repeats one row.
+func (s *Set) AddRows(dst []float32, dstStep int, src []float32, srcStep, rows, n int, bias []float32) {
+	if rows < 1 || n < 1 {
+		return
+	}
+	_, _, _ = dst[(rows-1)*dstStep+n-1], src[(rows-1)*srcStep+n-1], bias[n-1]
+	s.addRows(dst, dstStep, src, srcStep, rows, n, bias)
+}
+
+func addRowsGeneric(dst []float32, dstStep int, src []float32, srcStep, rows, n int, bias []float32) {
+	bias = bias[:n]
+	for r := range rows {
+		to, from := dst[r*dstStep:][:n], src[r*srcStep:][:n]
+		for i, v := range from {
+			to[i] = v + bias[i]
+		}
+	}
+}
+
+// MaxPool computes count pixels of n channels, each the maximum of a 2x2 square: src starts
+// at the first square, pixel and row are the steps to its right and lower neighbours.
+func (s *Set) MaxPool(dst []float32, dstStep int, src []float32, pixel, row, count, n int) {
+	if count < 1 || n < 1 {
+		return
+	}
+	_, _ = dst[(count-1)*dstStep+n-1], src[(2*count-1)*pixel+row+n-1]
+	s.maxPool(dst, dstStep, src, pixel, row, count, n)
+}
+
+func maxPoolGeneric(dst []float32, dstStep int, src []float32, pixel, row, count, n int) {
+	for p := range count {
+		at := src[2*p*pixel:]
+		for i := range n {
+			dst[p*dstStep+i] = max(at[i], at[pixel+i], at[row+i], at[row+pixel+i])
+		}
+	}
+}
+
+// Softmax replaces x by its softmax.
+func (s *Set) Softmax(x []float32) {
+	if len(x) == 0 {
+		return
+	}
+	largest := x[0]
+	for _, v := range x[1:] {
+		largest = max(largest, v)
+	}
+	inverse := 1 / s.expSum(x, largest)
+	for i := range x {
+		x[i] *= inverse
+	}
+}
+
+// lowest is where exponentials end: e^-87 is the smallest normal float32.
+const lowest = -87
+
+func expSumGeneric(x []float32, largest float32) float32 {
+	var sum float64
+	for i, v := range x {
+		e := math.Exp(float64(max(v-largest, lowest)))
+		sum += e
+		x[i] = float32(e)
+	}
+	return float32(sum)
+}
+
+// Tanh replaces x by its hyperbolic tangent.
+func (s *Set) Tanh(x []float32) {
+	if len(x) > 0 {
+		s.tanh(x)
+	}
+}
+
+func tanhGeneric(x []float32) {
+	for i, v := range x {
+		x[i] = float32(math.Tanh(float64(v)))
+	}
+}
