@@ -61,17 +61,20 @@ func TestDocsCLI(t *testing.T) {
 
 // documents are what verbs print under --json.
 type documents struct {
-	List     listJSON     `json:"list"`
-	Info     infoJSON     `json:"info"`
-	Convert  convertJSON  `json:"convert"`
-	Synth    convertJSON  `json:"synth"`
-	Export   pathsJSON    `json:"export"`
-	Generate generateJSON `json:"generate"`
-	Run      wroteJSON    `json:"run"`
-	Score    scoreJSON    `json:"score"`
-	Verify   verifyJSON   `json:"verify"`
-	Env      envJSON      `json:"env"`
-	Error    errorJSON    `json:"any verb that fails"`
+	List        listJSON    `json:"list"`
+	Info        infoJSON    `json:"info"`
+	Convert     convertJSON `json:"convert"`
+	Synth       convertJSON `json:"synth"`
+	Export      pathsJSON   `json:"export"`
+	Generate    madeJSON    `json:"generate"`
+	Interpolate madeJSON    `json:"interpolate"`
+	Replay      madeJSON    `json:"replay"`
+	Classes     classesJSON `json:"classes"`
+	Run         wroteJSON   `json:"run"`
+	Score       scoreJSON   `json:"score"`
+	Verify      verifyJSON  `json:"verify"`
+	Env         envJSON     `json:"env"`
+	Error       errorJSON   `json:"any verb that fails"`
 }
 
 // TestDocsJSON generates docs/json.schema.json: a property a verb.

@@ -52,12 +52,13 @@ var failures = []struct {
 	{wraps(errParity), exitParity, ""},
 	{wraps(syscall.ENOSPC), exitNoSpace, "free some space and run the command again; nothing half-written is left"},
 	{wraps(backend.ErrUnavailable), exitUnavailable, "`biggan env` lists the backends of this build"},
-	{wraps(weights.ErrFormat, render.ErrPNG, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
+	{wraps(errRecipe), exitCorrupt, "`biggan info PICTURE` shows what it says"},
+	{wraps(weights.ErrFormat, render.ErrPNG, render.ErrGIF, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
 	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
 	{wraps(biggan.ErrRequest, labels.ErrWeight, convert.ErrUnsupported, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
 	{wraps(biggan.ErrNotFound, registry.ErrUnknown), exitNotFound, "`biggan list` shows the models"},
-	{wraps(labels.ErrUnknown), exitNotFound, "`biggan info MODEL` shows the classes"},
+	{wraps(labels.ErrUnknown), exitNotFound, "`biggan classes -m MODEL QUERY` finds classes"},
 	{wraps(fs.ErrNotExist), exitNotFound, ""},
 }
 

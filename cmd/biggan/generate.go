@@ -1,58 +1,108 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
 	"io"
-	"os"
-	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/biggan-zoo/biggan"
-	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/render"
+	"github.com/biggan-zoo/biggan/sample"
 )
 
 // embedded is the model without -m.
 const embedded = "letters"
 
+// pictureFlags are the flags of all verbs that draw.
+type pictureFlags struct {
+	model, out, stats, noise, preview string
+	truncation, fps                   float64
+	labels, noMetadata                bool
+}
+
+func (p *pictureFlags) add(f *pflag.FlagSet) {
+	f.StringVarP(&p.model, "model", "m", embedded, "model: a name or a file")
+	f.Float64Var(&p.truncation, "truncation", 0.5, "0 to 1: less is more typical, more is more varied")
+	f.StringVar(&p.noise, "noise", string(sample.Truncated), "latent vectors: truncated (the Colab demo's), normal, resampled (the paper's)")
+	f.BoolVar(&p.labels, "labels", false, "write names below the pictures of a sheet")
+	f.Float64Var(&p.fps, "fps", 10, "pictures a second of a .gif or .apng, 1 to 50")
+	f.BoolVar(&p.noMetadata, "no-metadata", false, "write nothing about the making into the files")
+	f.StringVar(&p.preview, "preview", "", "show the result in the terminal: auto, kitty, iterm2, sixel, blocks")
+	f.Lookup("preview").NoOptDefVal = "auto"
+	statsFlag(f, &p.stats)
+}
+
+// recipe begins a recipe.
+func (p *pictureFlags) recipe(a *app) (recipe, error) {
+	r := recipe{
+		Version: recipeVersion, Model: p.model, Precision: a.precision, Stats: p.stats, Truncation: p.truncation,
+		Noise: p.noise, Labels: p.labels,
+	}
+	if !slices.Contains(sample.Kinds, sample.Kind(p.noise)) {
+		return r, usage("--noise %q: want one of %v", p.noise, sample.Kinds)
+	}
+	if _, err := parseStats(p.stats); err != nil {
+		return r, err
+	}
+	if p.preview != "" && p.preview != "auto" && !slices.Contains(render.Protocols, render.Protocol(p.preview)) {
+		return r, usage("--preview %q: want auto or one of %v", p.preview, render.Protocols)
+	}
+	if e := extensionOf(p.out); e == ".gif" || e == ".apng" {
+		if !(p.fps >= 1 && p.fps <= 50) {
+			return r, usage("--fps %v: want 1 to 50", p.fps)
+		}
+		r.FPS = p.fps
+	}
+	return r, nil
+}
+
+// digest fills in the model's digest, if anybody will see it.
+func (p *pictureFlags) digest(a *app, m *biggan.Model, r *recipe) (err error) {
+	if !p.noMetadata || a.json {
+		r.SHA256, err = m.Digest()
+	}
+	return err
+}
+
+// madeJSON is the document of verbs that draw.
+type madeJSON struct {
+	Paths []string `json:"paths"`
+	recipe
+}
+
+// report prints the paths, and shows the pictures if asked to.
+func (a *app) reportMade(paths []string, r recipe, show image.Image, preview string) error {
+	if len(paths) > 0 { // else the picture went to stdout
+		if err := a.print(madeJSON{paths, r.public()}, func(w io.Writer) error {
+			_, err := fmt.Fprintln(w, strings.Join(paths, "\n"))
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	if preview == "" {
+		return nil
+	}
+	return a.preview(show, preview)
+}
+
 // generateFlags are the flags of generate.
 type generateFlags struct {
-	model, out, latents, latentsOut, stats string
-	classes                                []string
-	n                                      int
-	seed                                   uint32
-	truncation                             float64
-	noMetadata                             bool
-}
-
-// pictureMeta is what a PNG file says of its making, in the text chunk "biggan".
-type pictureMeta struct {
-	Version    int      `json:"version"`
-	Model      string   `json:"model"`
-	SHA256     string   `json:"sha256"` // of the model's file
-	Seed       uint32   `json:"seed"`
-	Latents    bool     `json:"latents,omitempty"` // given by a file, not drawn from the seed
-	Classes    []string `json:"classes"`           // of each picture
-	Indices    []int    `json:"indices"`           // of each picture among those of the seed
-	Truncation float64  `json:"truncation"`
-	Stats      string   `json:"stats"`
-	Backend    string   `json:"backend"`
-	Precision  string   `json:"precision"`
-}
-
-type generateJSON struct {
-	Paths []string `json:"paths"`
-	pictureMeta
+	pictureFlags
+	latents, latentsOut string
+	classes, mix        []string
+	n, first, columns   int
+	seed                uint32
+	sweep               []float64
 }
 
 func newGenerate(a *app) *cobra.Command {
@@ -60,11 +110,25 @@ func newGenerate(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate",
 		Short: "Draw pictures",
-		Long: `Draw pictures: a grid in one PNG file, or with -o FOLDER/ one file each. The paths
+		Long: `Draw pictures: a sheet in one PNG file, or with -o FOLDER/ one file each. The paths
 written are printed. Without flags: 16 pictures of seed 0 at truncation 0.5, of classes that
-the seed draws, in the next free biggan-NNN.png of the current folder.`,
+the seed draws, in the next free biggan-NNN.png of the current folder.
+
+CLASS is a number, a name or synonym, a WordNet id, or a broader term ("dog" is one of 118
+breeds, drawn from the seed for every picture); ` + "`biggan classes`" + ` finds them. A mix of classes has
+weights: -c "tiger:0.6,lion:0.4".
+
+--mix gives blocks of the network a latent vector or a class of their own: --mix 0-3=seed:7
+takes the layout of seed 7, --mix 4-=class:tiger the colours of a tiger. BLOCKS is a number
+from 0, a range, "4-" to the last, "all", or "input" (the layer before block 0 alone).
+
+--sweep draws every picture at each truncation, a row each.
+
+A .gif or .apng file shows the pictures one after another, of a sweep row after row.`,
 		Example: `  biggan generate -c A -c B -n 8 --seed 7 -o letters.png
-  biggan generate -m deep.safetensors -c 207 --truncation 0.4 -o dogs/`,
+  biggan generate -m deep.safetensors -c "golden retriever" --truncation 0.4 -o dogs/
+  biggan generate -m deep.safetensors -c tiger --mix 0-3=seed:7,class:lion -o mixed.png
+  biggan generate -c A -c B --sweep 0.1,0.4,0.7,1 --labels -o sweep.png`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("number") && g.n < 1 {
@@ -72,22 +136,47 @@ the seed draws, in the next free biggan-NNN.png of the current folder.`,
 			}
 			if !cmd.Flags().Changed("number") && len(g.classes) == 0 && g.latents == "" {
 				g.n = 16
+				if g.sweep != nil {
+					g.n = 4
+				}
 			}
 			return a.generate(cmd.Context(), g)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&g.model, "model", "m", embedded, "model: a name or a file")
-	f.StringArrayVarP(&g.classes, "class", "c", nil, "class by name or number; several are taken in turn")
-	f.IntVarP(&g.n, "number", "n", 0, "pictures in all (default one a class; 16 without -c)")
+	f.StringArrayVarP(&g.classes, "class", "c", nil, "class by name or number, or a mix; several are taken in turn")
+	f.IntVarP(&g.n, "number", "n", 0, "pictures in all, of a sweep in a row (default one a class; 16 without -c, 4 in a sweep)")
+	f.IntVar(&g.first, "first", 0, "number of the first picture among those of the seed")
 	f.Uint32Var(&g.seed, "seed", 0, "seed of the latent vectors, 0 to 4294967295: the same everywhere")
-	f.Float64Var(&g.truncation, "truncation", 0.5, "0 to 1: less is more typical, more is more varied")
-	f.StringVarP(&g.out, "output", "o", "", "OUT.png for a grid, FOLDER/ for one file each, - for stdout")
+	f.StringVarP(&g.out, "output", "o", "", "OUT.png for a sheet, OUT.gif or OUT.apng, FOLDER/ for one file each, - for stdout")
+	f.IntVar(&g.columns, "columns", 0, "columns of the sheet (default the squarest)")
+	f.Float64SliceVar(&g.sweep, "sweep", nil, "truncations, between commas: a row each")
+	f.StringArrayVar(&g.mix, "mix", nil, "BLOCKS=seed:SEED,class:CLASS,keep:SHARE: what these blocks see; repeatable, the later wins")
 	f.StringVar(&g.latentsOut, "latents-out", "", "write the latent vectors, truncated, to a .npy or .safetensors file")
 	f.StringVar(&g.latents, "latents", "", "take latent vectors from a .npy file, or from z of a .safetensors file, as they are")
-	f.BoolVar(&g.noMetadata, "no-metadata", false, "write nothing about the making into the PNG files")
-	statsFlag(f, &g.stats)
+	g.add(f)
 	return cmd
+}
+
+// recipe checks the flags of generate.
+func (g *generateFlags) recipe(a *app) (recipe, error) {
+	r, err := g.pictureFlags.recipe(a)
+	if err != nil {
+		return r, err
+	}
+	switch {
+	case g.columns < 0:
+		err = usage("--columns %d: want at least 1", g.columns)
+	case g.first < 0:
+		err = usage("--first %d: want at least 0", g.first)
+	case g.latents != "" && g.first > 0:
+		err = usage("--first numbers pictures of a seed, --latents has none")
+	case g.sweep != nil && (g.latents != "" || g.latentsOut != "" || g.columns > 0 || isFolder(g.out)):
+		err = usage("--sweep makes one sheet of latent vectors of its own: not with --latents, --latents-out, --columns or a folder")
+	}
+	r.Columns = g.columns
+	r.Pictures = &Pictures{Seed: g.seed, Asked: g.classes, Mix: g.mix, Sweep: g.sweep, Latents: g.latents != ""}
+	return r, err
 }
 
 // generate draws the pictures of one command.
@@ -95,7 +184,7 @@ func (a *app) generate(ctx context.Context, g generateFlags) error {
 	if err := a.checkStdout(g.out); err != nil {
 		return err
 	}
-	stats, err := parseStats(g.stats)
+	r, err := g.recipe(a)
 	if err != nil {
 		return err
 	}
@@ -104,241 +193,164 @@ func (a *app) generate(ctx context.Context, g generateFlags) error {
 		return err
 	}
 	defer m.Close()
-	r := biggan.Request{
-		Classes: g.classes, N: g.n, Seed: g.seed, Truncation: g.truncation, Stats: stats, Backend: a.backend, Options: a.options(),
-	}
+	var latents []float32
 	if g.latents != "" {
-		if r.Latents, err = readLatents(g.latents, m.ZDim()); err != nil {
+		if latents, err = readLatents(g.latents, m.ZDim()); err != nil {
 			return err
 		}
-		if n := len(r.Latents) / m.ZDim(); g.n > 0 && g.n != n {
+		n := len(latents) / m.ZDim()
+		if g.n > 0 && g.n != n {
 			return usage("-n %d, but %s holds %d latent vectors", g.n, g.latents, n)
 		}
+		g.n, r.Z = n, packLatents(latents)
 	}
-	a.warnStats(m, r.Truncation)
-	meta := pictureMeta{
-		Version: 1, Model: g.model, Seed: g.seed, Latents: g.latents != "", Truncation: g.truncation, Stats: g.stats,
-		Precision: a.precision,
+	if err := g.count(&r); err != nil {
+		return err
 	}
-	if !g.noMetadata || a.json {
-		if meta.SHA256, err = m.Digest(); err != nil {
-			return err
-		}
+	if err := g.digest(a, m, &r); err != nil {
+		return err
 	}
 	if g.latentsOut != "" {
 		if err := a.checkLatentsOut(g.latentsOut); err != nil {
 			return err
 		}
 	}
-	d := &drawing{app: a, flags: g, meta: meta, model: m, sink: sinkFor(a, g.out)}
-	if err := d.run(ctx, r); err != nil {
-		return errors.Join(err, d.sink.discard())
+	d := &drawing{app: a, flags: g, recipe: r, model: m}
+	if isFolder(g.out) {
+		return d.toFolder(ctx)
 	}
-	return d.report()
+	return d.toFile(ctx)
 }
 
-// drawing collects what one command draws.
+// count settles how many pictures there are and, without classes, how many classes are drawn.
+func (g *generateFlags) count(r *recipe) error {
+	n := max(g.n, 1)
+	if g.n == 0 {
+		n = max(len(g.classes), 1)
+	}
+	const most = 1 << 20
+	if n > most || g.first > most-n {
+		return usage("-n %d from %d: want at most %d pictures", n, g.first, most)
+	}
+	for i := range n {
+		r.Indices = append(r.Indices, g.first+i)
+	}
+	if len(g.classes) == 0 {
+		r.Drawn = render.Columns(n)
+	}
+	return nil
+}
+
+// drawing is one command of generate under way.
 type drawing struct {
-	app   *app
-	flags generateFlags
-	meta  pictureMeta
-	model *biggan.Model
-	sink  sink
+	app    *app
+	flags  generateFlags
+	recipe recipe
+	model  *biggan.Model
 
-	z     []float32
-	each  []labels.Mix // classes
-	paths []string
+	z    []float32
+	each []labels.Mix
 }
 
-func (d *drawing) run(ctx context.Context, r biggan.Request) error {
-	if err := d.sink.prepare(); err != nil {
+// keep notes what --latents-out writes.
+func (d *drawing) keep(p biggan.Picture) {
+	if d.flags.latentsOut != "" {
+		d.z, d.each = append(d.z, p.Z...), append(d.each, p.Class)
+	}
+}
+
+// toFile puts all pictures into one file.
+func (d *drawing) toFile(ctx context.Context) error {
+	file := pictureFile{d.app, d.flags.out}
+	if err := file.prepare(); err != nil {
 		return err
 	}
-	p := d.app.newProgress("drawing", false)
-	defer p.finish()
-	err := d.model.Each(ctx, r, func(picture biggan.Picture, n int) error {
-		name := d.model.Labels.MixName(picture.Class)
-		d.meta.Classes = append(d.meta.Classes, name)
-		d.meta.Indices = append(d.meta.Indices, picture.Index)
-		d.each = append(d.each, picture.Class)
-		d.z = append(d.z, picture.Z...)
-		d.meta.Backend = picture.Backend
-		meta := d.meta
-		meta.Classes, meta.Indices = []string{name}, []int{picture.Index}
-		p.update(int64(picture.Index+1), int64(n))
-		return d.sink.picture(picture, meta, d.encode)
+	s, err := d.app.cook(ctx, d.model, &d.recipe, func(p biggan.Picture, _ int) error {
+		d.keep(p)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if d.flags.latentsOut != "" {
-		if err := d.writeLatents(); err != nil {
+	if len(d.recipe.Z) > 4*maxKeptLatents {
+		d.recipe.Z = nil
+	}
+	data, err := encodeSheet(s, d.recipe, extensionOf(d.flags.out), !d.flags.noMetadata)
+	if err != nil {
+		return err
+	}
+	if err := d.writeLatents(); err != nil {
+		return err
+	}
+	paths, err := file.write(data)
+	if err != nil {
+		return err
+	}
+	return d.report(paths, s)
+}
+
+// toFolder writes one file a picture, as soon as it is drawn.
+func (d *drawing) toFolder(ctx context.Context) error {
+	to := &folder{app: d.app, name: d.flags.out}
+	if err := to.prepare(); err != nil {
+		return err
+	}
+	whole := d.recipe
+	pictures := *whole.Pictures
+	whole.Pictures = &pictures
+	s, err := d.app.cook(ctx, d.model, &whole, func(p biggan.Picture, _ int) error {
+		d.keep(p)
+		one, own := whole, pictures
+		own.Indices = []int{p.Index}
+		if own.Latents {
+			own.Z = packLatents(p.Z)
+			own.Indices = []int{p.Index}
+		}
+		one.Pictures, one.Columns = &own, 0
+		one.Classes = []string{d.model.Labels.MixName(p.Class)}
+		data, err := encodeSheet(&sheet{images: []image.Image{p.Image}, captions: one.Classes}, one, ".png", !d.flags.noMetadata)
+		if err != nil {
 			return err
 		}
+		return to.write(p, one.Classes[0], data)
+	})
+	if err == nil {
+		err = d.writeLatents()
 	}
-	d.paths, err = d.sink.finish(d.meta, d.encode)
-	return err
-}
-
-// encode makes a PNG file of a picture, with its metadata unless unwanted.
-func (d *drawing) encode(m image.Image, meta pictureMeta) ([]byte, error) {
-	var texts []render.Text
-	if !d.flags.noMetadata {
-		text, err := json.Marshal(meta)
-		if err != nil {
-			return nil, err
-		}
-		texts = []render.Text{{Key: "Software", Value: "biggan"}, {Key: metadataKey, Value: string(text)}}
+	if err != nil {
+		return errors.Join(err, to.discard())
 	}
-	var b bytes.Buffer
-	err := render.WritePNG(&b, m, texts)
-	return b.Bytes(), err
+	d.recipe = whole
+	return d.report(to.paths, s)
 }
-
-// metadataKey is the keyword of the text chunk.
-const metadataKey = "biggan"
 
 // report prints the paths, and tells the seed.
-func (d *drawing) report() error {
-	if d.flags.latents == "" {
-		d.app.tell("seed %d, truncation %v, classes %s", d.meta.Seed, d.meta.Truncation, strings.Join(distinct(d.meta.Classes), " "))
+func (d *drawing) report(paths []string, s *sheet) error {
+	r := d.recipe
+	truncation := fmt.Sprint(r.Truncation)
+	if r.Sweep != nil {
+		truncation = strings.Trim(fmt.Sprint(r.Sweep), "[]")
 	}
-	if len(d.paths) == 0 {
-		return nil // the picture went to stdout
+	if !r.Latents {
+		d.app.tell("seed %d, truncation %v, classes %s", r.Seed, truncation, listed(r.Classes))
 	}
-	return d.app.print(generateJSON{d.paths, d.meta}, func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, strings.Join(d.paths, "\n"))
-		return err
-	})
+	return d.app.reportMade(paths, r, s.still(r), d.flags.preview)
 }
 
-func distinct(names []string) []string {
+// listed names each class once; commas part names where spaces would not.
+func listed(names []string) string {
 	seen := map[string]bool{}
-	var out []string
+	var once []string
 	for _, n := range names {
 		if !seen[n] {
 			seen[n] = true
-			out = append(out, n)
+			once = append(once, n)
 		}
 	}
-	return out
-}
-
-// encoder makes a file of a picture.
-type encoder func(image.Image, pictureMeta) ([]byte, error)
-
-// sink is where pictures go.
-type sink interface {
-	prepare() error // finds out early what would fail late
-	picture(biggan.Picture, pictureMeta, encoder) error
-	finish(pictureMeta, encoder) (paths []string, err error)
-	discard() error // takes back what was made, after a failure
-}
-
-func sinkFor(a *app, out string) sink {
-	if info, err := os.Stat(out); strings.HasSuffix(out, "/") || err == nil && info.IsDir() {
-		return &folderSink{app: a, folder: out}
+	if spaced := strings.Join(once, " "); strings.Count(spaced, " ") < len(once) {
+		return spaced
 	}
-	return &gridSink{app: a, out: out}
-}
-
-// gridSink puts all pictures into one file.
-type gridSink struct {
-	app    *app
-	out    string // "" = the next free name, "-" = stdout
-	images []image.Image
-}
-
-func (s *gridSink) prepare() error {
-	if s.out == "" || s.out == "-" {
-		return nil
-	}
-	if !strings.EqualFold(filepath.Ext(s.out), ".png") {
-		return usage("-o %s: want a .png file, a folder with a slash at its end, or -", s.out)
-	}
-	if _, err := os.Stat(filepath.Dir(s.out)); err != nil {
-		return err
-	}
-	if s.app.force {
-		return nil
-	}
-	return atomicfile.CheckAbsent(s.out)
-}
-
-func (s *gridSink) picture(p biggan.Picture, _ pictureMeta, _ encoder) error {
-	s.images = append(s.images, p.Image)
-	return nil
-}
-
-func (s *gridSink) finish(meta pictureMeta, encode encoder) ([]string, error) {
-	data, err := encode(render.Grid(s.images, render.Columns(len(s.images))), meta)
-	if err != nil {
-		return nil, err
-	}
-	switch s.out {
-	case "-":
-		_, err := s.app.stdout.Write(data)
-		return nil, err
-	case "":
-		path, err := writeNext(data)
-		return []string{path}, err
-	}
-	return []string{s.out}, atomicfile.Write(s.out, data, s.app.force)
-}
-
-func (s *gridSink) discard() error { return nil }
-
-// writeNext writes the next free biggan-NNN.png.
-func writeNext(data []byte) (string, error) {
-	for i := 1; ; i++ {
-		path := fmt.Sprintf("biggan-%03d.png", i)
-		if err := atomicfile.Write(path, data, false); !errors.Is(err, atomicfile.ErrExists) {
-			return path, err
-		}
-	}
-}
-
-// folderSink writes one file a picture.
-type folderSink struct {
-	app    *app
-	folder string
-	made   bool
-	paths  []string
-}
-
-func (s *folderSink) prepare() error {
-	err := os.Mkdir(s.folder, 0o755)
-	s.made = err == nil
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	return err
-}
-
-var unsafeInNames = regexp.MustCompile(`[^A-Za-z0-9_]+`)
-
-func (s *folderSink) picture(p biggan.Picture, meta pictureMeta, encode encoder) error {
-	data, err := encode(p.Image, meta)
-	if err != nil {
-		return err
-	}
-	class := unsafeInNames.ReplaceAllString(meta.Classes[0], "-")
-	path := filepath.Join(s.folder, fmt.Sprintf("%03d-%s.png", p.Index, class))
-	if err := atomicfile.Write(path, data, s.app.force); err != nil {
-		return err
-	}
-	s.paths = append(s.paths, path)
-	return nil
-}
-
-func (s *folderSink) finish(pictureMeta, encoder) ([]string, error) { return s.paths, nil }
-
-// discard keeps whole pictures, and takes back the folder if it has none.
-func (s *folderSink) discard() error {
-	if s.made && len(s.paths) == 0 {
-		return os.Remove(s.folder)
-	}
-	return nil
+	return strings.Join(once, ", ")
 }
 
 func parseStats(text string) (backend.StatsMode, error) {

@@ -58,7 +58,7 @@ func newInfo(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info MODEL|FILE",
 		Short: "Show what a model, a checkpoint or a picture is",
-		Long: `Show what a model, a source checkpoint (PyTorch, TF Hub, safetensors) or a PNG file of ours is:
+		Long: `Show what a model, a source checkpoint (PyTorch, TF Hub, safetensors) or a PNG or GIF file of ours is:
 architecture, config, tensors, provenance, digest. --tensors opens any source file, whatever it holds.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -113,7 +113,7 @@ func inspect(ctx context.Context, name string) (*infoJSON, error) {
 	}
 	doc := &infoJSON{Name: path}
 	switch {
-	case render.IsPNG(head):
+	case render.IsPNG(head), render.IsGIF(head):
 		err = doc.picture(path)
 	case weights.IsSafetensors(head):
 		err = doc.safetensors(ctx, path)
@@ -238,27 +238,23 @@ func (d *infoJSON) recognised(report *convert.Report, g *graph.Graph, err error)
 	return nil
 }
 
-// picture describes a PNG file.
+// picture describes a PNG, APNG or GIF file.
 func (d *infoJSON) picture(path string) error {
-	data, err := os.ReadFile(path)
+	info, _, err := readPicture(path)
 	if err != nil {
 		return err
 	}
-	png, err := render.ReadPNG(data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
 	d.Kind = "picture"
-	d.Notes = append(d.Notes, fmt.Sprintf("%d x %d pixels", png.Width, png.Height))
-	for _, t := range png.Texts {
-		var meta pictureMeta
-		if t.Key == metadataKey && json.Unmarshal([]byte(t.Value), &meta) == nil {
-			d.Metadata = meta
-		}
+	d.Notes = append(d.Notes, fmt.Sprintf("%d x %d pixels", info.Width, info.Height))
+	if info.Frames > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%d frames", info.Frames))
 	}
-	if d.Metadata == nil {
-		d.Notes = append(d.Notes, "says nothing about its making")
+	r, err := readRecipe(info.Texts)
+	if err != nil {
+		d.Notes = append(d.Notes, err.Error())
+		return nil
 	}
+	d.Metadata = r.public()
 	return nil
 }
 

@@ -45,7 +45,7 @@ func readLatents(path string, dim int) ([]float32, error) {
 }
 
 func checkLatents(path string, z []float32, n, got, dim int) ([]float32, error) {
-	if got != dim || n < 1 {
+	if got != dim || n < 1 || dim < 1 {
 		return nil, usage("--latents %s: holds %d vectors of %d values, the model takes vectors of %d", path, n, got, dim)
 	}
 	for i, v := range z {
@@ -67,9 +67,12 @@ func (a *app) checkLatentsOut(path string) error {
 	return atomicfile.CheckAbsent(path)
 }
 
-// writeLatents writes z alone as .npy, or z, y and truncation as the input of `biggan run`.
+// writeLatents writes, if asked to, z alone as .npy, or z, y and truncation as the input of `biggan run`.
 func (d *drawing) writeLatents() error {
 	path, n := d.flags.latentsOut, len(d.each)
+	if path == "" {
+		return nil
+	}
 	if strings.EqualFold(filepath.Ext(path), ".npy") {
 		return atomicfile.Write(path, sample.FormatNPY(d.z, n), d.app.force)
 	}

@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.Getenv("BIGGAN_CI") != "", nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": exits, "holds": holds},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": exits, "holds": holds, "replays": replays},
 	})
 }
 
@@ -67,6 +67,17 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got, want := strings.Join(names, " "), strings.Join(args[1:], " "); (got == want) == neg {
 		ts.Fatalf("%s holds %q, want %q", args[0], got, want)
+	}
+}
+
+// replays wants pictures to be made again byte for byte: replays PICTURES...
+func replays(ts *testscript.TestScript, neg bool, args []string) {
+	for i, path := range args {
+		again := ts.MkAbs(fmt.Sprintf("replay-%d%s", i, filepath.Ext(path)))
+		ts.Check(ts.Exec("biggan", "replay", path, "-o", again))
+		if (ts.ReadFile(path) == ts.ReadFile(again)) == neg {
+			ts.Fatalf("%s is not made again byte for byte", path)
+		}
 	}
 }
 

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/biggan-zoo/biggan"
+	"github.com/biggan-zoo/biggan/atomicfile"
+)
+
+// pictureFile is where a sheet goes: one file, standard output, or the next free name.
+type pictureFile struct {
+	app *app
+	out string // "" = the next free biggan-NNN.png, "-" = stdout
+}
+
+// prepare finds out early what would fail late.
+func (f pictureFile) prepare() error {
+	if f.out == "" || f.out == "-" {
+		return nil
+	}
+	if !slices.Contains(pictureExtensions, extensionOf(f.out)) {
+		return usage("-o %s: want a .png, .gif or .apng file, or -", f.out)
+	}
+	if _, err := os.Stat(filepath.Dir(f.out)); err != nil {
+		return err
+	}
+	if f.app.force {
+		return nil
+	}
+	return atomicfile.CheckAbsent(f.out)
+}
+
+// write writes the file and says where; nowhere is standard output.
+func (f pictureFile) write(data []byte) ([]string, error) {
+	switch f.out {
+	case "-":
+		_, err := f.app.stdout.Write(data)
+		return nil, err
+	case "":
+		path, err := writeNext(data)
+		return []string{path}, err
+	}
+	return []string{f.out}, atomicfile.Write(f.out, data, f.app.force)
+}
+
+// writeNext writes the next free biggan-NNN.png.
+func writeNext(data []byte) (string, error) {
+	for i := 1; ; i++ {
+		path := fmt.Sprintf("biggan-%03d.png", i)
+		if err := atomicfile.Write(path, data, false); !errors.Is(err, atomicfile.ErrExists) {
+			return path, err
+		}
+	}
+}
+
+// isFolder reports whether an output means a folder.
+func isFolder(out string) bool {
+	info, err := os.Stat(out)
+	return strings.HasSuffix(out, "/") || err == nil && info.IsDir()
+}
+
+// folder gets one file a picture.
+type folder struct {
+	app   *app
+	name  string
+	made  bool
+	paths []string
+}
+
+func (f *folder) prepare() error {
+	err := os.Mkdir(f.name, 0o755)
+	f.made = err == nil
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+var unsafeInNames = regexp.MustCompile(`[^A-Za-z0-9_]+`)
+
+// write writes the file of one picture.
+func (f *folder) write(p biggan.Picture, class string, data []byte) error {
+	name := fmt.Sprintf("%03d-%s.png", p.Index, strings.Trim(unsafeInNames.ReplaceAllString(class, "-"), "-"))
+	path := filepath.Join(f.name, name)
+	if err := atomicfile.Write(path, data, f.app.force); err != nil {
+		return err
+	}
+	f.paths = append(f.paths, path)
+	return nil
+}
+
+// discard keeps whole pictures, and takes back the folder if it has none.
+func (f *folder) discard() error {
+	if f.made && len(f.paths) == 0 {
+		return os.Remove(f.name)
+	}
+	return nil
+}
