@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/biggan-zoo/biggan/arch/deep"
 	"github.com/biggan-zoo/biggan/atomicfile"
@@ -21,7 +22,7 @@ var ErrUnsupported = errors.New("no such export")
 
 // ExportHF writes a folder as Hugging Face's port of BigGAN-deep loads it: config.json and
 // pytorch_model.bin, whose tensors are bit for bit those of the checkpoint that the model
-// came from, if it is stored in float32. It returns the paths written. Existing files are
+// came from, if it is stored in float32; else see vectorU. It returns the paths written. Existing files are
 // atomicfile.ErrExists unless overwrite.
 func ExportHF(ctx context.Context, file *weights.File, folder string, overwrite bool) ([]string, error) {
 	meta, err := weights.ParseMeta(file.Metadata())
@@ -54,6 +55,9 @@ func ExportHF(ctx context.Context, file *weights.File, folder string, overwrite 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if layer, ok := strings.CutSuffix(params[name], ".u"); ok {
+			return vectorU(file, layer)
+		}
 		return float32Bytes(file, params[name])
 	}
 	return writeFolder(folder, overwrite, map[string]func(*atomicfile.File) error{
@@ -80,6 +84,36 @@ func hfTensors(g *graph.Graph, file *weights.File) (tensors []weights.Info, para
 		params[name] = p.Name
 	}
 	return tensors, params, nil
+}
+
+// vectorU is the stored u of a layer. Hugging Face's port computes the spectral norm anew, u·(W v):
+// of a weight that was rounded to f16 or bf16, u is scaled so that it finds the norm that
+// the file has, and so computes the same network.
+func vectorU(file *weights.File, layer string) ([]byte, error) {
+	info, _ := file.Info(layer + ".weight")
+	data, err := float32Bytes(file, layer+".u")
+	if err != nil || info.DType == weights.F32 {
+		return data, err
+	}
+	raw, _ := file.Bytes(layer + ".weight")
+	w, out, fan, err := newMatrix(info, raw, false)
+	if err != nil {
+		return nil, err
+	}
+	u, v, sigma := make([]float64, out), make([]float64, fan), make([]float64, 1)
+	for name, to := range map[string][]float64{".u": u, ".v": v, ".sigma": sigma} {
+		if err := file.Float64s(to, layer+name); err != nil {
+			return nil, err
+		}
+	}
+	scale := sigma[0] / storedVectors(w, u, v)
+	scaled := make([]float32, out)
+	for i, x := range u {
+		scaled[i] = float32(x * scale)
+	}
+	var wide writer
+	err = weights.Encode(&wide, weights.F32, scaled)
+	return wide, err
 }
 
 // float32Bytes is a tensor as float32: as it is, or widened.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/atomicfile"
@@ -70,6 +72,42 @@ func TestExportRefuses(t *testing.T) {
 		if _, err := os.Stat(folder); err == nil {
 			t.Errorf("%s: a folder was left behind", src)
 		}
+	}
+}
+
+// TestExportOfRounded exports a model in f16: what the port computes norms from gives those of
+// the file, not those of the rounded weights.
+func TestExportOfRounded(t *testing.T) {
+	file, _ := convertTo(t, "letters", convert.Options{DType: weights.F16})
+	folder := filepath.Join(t.TempDir(), "hf")
+	if _, err := convert.ExportHF(t.Context(), file, folder, false); err != nil {
+		t.Fatal(err)
+	}
+	again := filepath.Join(t.TempDir(), "again.safetensors")
+	if _, err := convert.File(t.Context(), folder, again, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	back, err := weights.Open(again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	norms := 0
+	for _, name := range file.Names() {
+		if !strings.HasSuffix(name, ".sigma") {
+			continue
+		}
+		norms++
+		var got, want [1]float64
+		if err := errors.Join(back.Float64s(got[:], name), file.Float64s(want[:], name)); err != nil {
+			t.Fatal(err)
+		}
+		if d := math.Abs(got[0]/want[0] - 1); !(d < 3e-7) {
+			t.Errorf("%s is %v, want %v", name, got[0], want[0])
+		}
+	}
+	if norms < 50 {
+		t.Errorf("only %d norms", norms)
 	}
 }
 
