@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"backend/reference":   {"backend", "graph", "weights", "github.com/nlpodyssey/spago"},
 	"bench":               {},
 	"cmd/biggan": {
-		".", "atomicfile", "backend", "backend/cpu", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "registry", "render", "sample",
+		".", "atomicfile", "backend", "backend/cpu", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "peers", "registry", "render", "sample",
 		"verify", "weights", "zoo",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster/mpb/v8", "golang.org/x/term",
 	},
@@ -47,6 +47,7 @@ var allowed = map[string][]string{
 	"labels":             {"nearest"},
 	"nearest":            {},
 	"nn":                 {"graph"},
+	"peers":              {"nearest"},
 	"registry":           {"arch/biggan", "arch/deep", "backend", "backend/cpu", "backend/reference", "graph", "nearest", "weights"},
 	"render":             {"backend", "golang.org/x/image", "github.com/charmbracelet/x/ansi"},
 	"sample":             {},

@@ -225,3 +225,20 @@ func (m *Model) chooser(text string, seed, q uint32, uses int) (chooser, error) 
 		return query.Mix(func(term, _ int) int { return draws[term][i] })
 	}, nil
 }
+
+// Inputs are the latent vectors and classes of a request's pictures, as Generate feeds them to
+// the network: z [N, ZDim] and y [N, classes]. A request with Mix has none, but an ErrRequest.
+func (m *Model) Inputs(r Request) (backend.Inputs, error) {
+	if len(r.Mix) > 0 {
+		return backend.Inputs{}, fmt.Errorf("%w: blocks of their own have no z and y of the network", ErrRequest)
+	}
+	p, err := m.plan(r)
+	if err != nil {
+		return backend.Inputs{}, err
+	}
+	samples := make([]sampled, p.n)
+	for i := range samples {
+		samples[i] = p.at(i)
+	}
+	return backend.Inputs{Batch: p.n, Tensors: m.inputs(m.Graph, samples), Truncation: r.Truncation, Stats: r.Stats}, nil
+}

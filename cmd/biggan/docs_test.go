@@ -73,6 +73,8 @@ type documents struct {
 	Run         wroteJSON   `json:"run"`
 	Score       scoreJSON   `json:"score"`
 	Verify      verifyJSON  `json:"verify"`
+	Peers       peersJSON   `json:"peers"`
+	PeersRun    peerRunJSON `json:"peers run"`
 	Env         envJSON     `json:"env"`
 	Error       errorJSON   `json:"any verb that fails"`
 }

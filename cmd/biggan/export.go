@@ -51,7 +51,8 @@ func newExport(a *app) *cobra.Command {
 		Long: `Write a model in another program's format.
 
 hf: a folder with pytorch_model.bin and config.json, as Hugging Face's port of BigGAN-deep
-loads it; the tensors are bit for bit those of the checkpoint that the model came from.
+loads it; the tensors are bit for bit those of the checkpoint that the model came from, or of a
+model in f16 or bf16 such that the port computes the same network.
 
 onnx: one file for ONNX Runtime and others. Inputs z [N, zdim], y [N, classes] and
 truncation, a scalar; output image [N, 3, H, W] in [-1, 1]. Of a discriminator: x [N, 3, H, W] and y;

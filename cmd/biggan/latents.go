@@ -93,7 +93,12 @@ type namedTensor struct {
 
 // writeTensors writes a safetensors file.
 func writeTensors(path string, overwrite bool, tensors []namedTensor) error {
-	o := weights.CreateOptions{Overwrite: overwrite}
+	return writeTensorsWith(path, overwrite, tensors, nil)
+}
+
+// writeTensorsWith writes a safetensors file with metadata.
+func writeTensorsWith(path string, overwrite bool, tensors []namedTensor, metadata map[string]string) error {
+	o := weights.CreateOptions{Overwrite: overwrite, Metadata: metadata}
 	for _, t := range tensors {
 		o.Tensors = append(o.Tensors, weights.Info{Name: t.name, DType: weights.F32, Shape: t.shape})
 	}

@@ -28,6 +28,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GOLDEN", goldentest.Path(t, "."))
+			e.Setenv("BIGGAN_PYTHON", os.Getenv("BIGGAN_PYTHON"))
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
