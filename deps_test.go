@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"bench":               {},
 	"cmd/biggan": {
 		".", "atomicfile", "backend", "backend/cpu", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "peers", "registry", "render", "sample",
-		"verify", "weights", "zoo",
+		"verify", "verify/explain", "verify/page", "weights", "zoo",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster/mpb/v8", "golang.org/x/term",
 	},
 	"convert":             {"arch/biggan", "arch/deep", "atomicfile", "convert/tfhub", "convert/torch", "graph", "weights", "golang.org/x/sync"},

@@ -62,6 +62,7 @@ func dot(a, b []float64) float64 {
 // matrix is a weight seen as [rows, cols], as little-endian data of a floating type.
 type matrix struct {
 	rows, cols int
+	turned     bool // times and transposedTimes change places
 	dtype      weights.DType
 	data       []byte
 }
@@ -102,6 +103,22 @@ func (w matrix) row(i int, buf []float64) {
 
 // times is W x.
 func (w matrix) times(x []float64) []float64 {
+	if w.turned {
+		return w.columns(x)
+	}
+	return w.products(x)
+}
+
+// transposedTimes is Wᵀ x.
+func (w matrix) transposedTimes(x []float64) []float64 {
+	if w.turned {
+		return w.products(x)
+	}
+	return w.columns(x)
+}
+
+// products are the inner products of the rows with x.
+func (w matrix) products(x []float64) []float64 {
 	out, buf := make([]float64, w.rows), make([]float64, w.cols)
 	for i := range out {
 		w.row(i, buf)
@@ -110,8 +127,8 @@ func (w matrix) times(x []float64) []float64 {
 	return out
 }
 
-// transposedTimes is Wᵀ x.
-func (w matrix) transposedTimes(x []float64) []float64 {
+// columns is the sum of the rows, each times its value of x.
+func (w matrix) columns(x []float64) []float64 {
 	out, buf := make([]float64, w.cols), make([]float64, w.cols)
 	for i, xi := range x {
 		w.row(i, buf)

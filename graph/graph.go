@@ -77,6 +77,14 @@ const (
 	HWC
 )
 
+// String names the axes, outermost first.
+func (o Order) String() string {
+	if o == HWC {
+		return "[h,w,c]"
+	}
+	return "[c,h,w]"
+}
+
 // Role says what a parameter is, for counting, rounding and conversion.
 type Role uint8
 

@@ -102,3 +102,27 @@ func ExampleGraph_Summary() {
 	// linear  linear  [3]    9           0.0
 	// total                  9           0.0
 }
+
+// TestRewrite changes a copy and leaves the graph as it was.
+func TestRewrite(t *testing.T) {
+	g := small(t)
+	c := g.Rewrite(func(n *graph.Node) {
+		if n.Op == graph.Reshape {
+			n.Order = graph.HWC
+		}
+		if n.Weight != nil {
+			n.Weight.Shape[0] = 99
+		}
+	})
+	before, _ := g.Node("linear.reshape")
+	after, _ := c.Node("linear.reshape")
+	if before.Order != graph.CHW || after.Order != graph.HWC {
+		t.Errorf("order %v became %v", before.Order, after.Order)
+	}
+	if g.Params()[0].Shape[0] != 12 || c.Params()[0].Shape[0] != 99 {
+		t.Errorf("parameters are shared: %v, %v", g.Params()[0], c.Params()[0])
+	}
+	if len(c.Nodes) != len(g.Nodes) || c.Outputs[0].Node != c.Nodes[len(c.Nodes)-1] || c.Nodes[2].In[0] != c.Nodes[1] {
+		t.Error("the copy is not wired like the graph")
+	}
+}

@@ -66,7 +66,9 @@ func float32s(f *weights.File, info weights.Info) ([]float32, error) {
 type match struct {
 	recorded weights.Info
 	node     *graph.Node
-	every    int // of the picture, each n-th row and column
+	every    int         // of the picture, each n-th row and column
+	channels int         // the first so many are compared; 0 = all
+	reshape  *graph.Node // that makes a map of a flat node, or nil
 }
 
 // everyFourth is how recordings of 512 px name a thinned picture.
@@ -79,9 +81,9 @@ func matchNode(g *graph.Graph, info weights.Info, batch int) (match, string) {
 	name := info.Name
 	switch name {
 	case everyFourth:
-		name, m.every = "image", 4
+		name, m.every = picture, 4
 	case "image_f64":
-		name = "image"
+		name = picture
 	case "output_layer": // a Sequential of norm, ReLU and convolution
 		name = "output_layer.2"
 	}
@@ -98,10 +100,166 @@ func matchNode(g *graph.Graph, info weights.Info, batch int) (match, string) {
 		}
 		want = append(want, d)
 	}
+	if len(info.Shape) == 4 && feedsPicture(g, m.node) && info.Shape[1] != want[1] && min(info.Shape[1], want[1]) == rgb {
+		m.channels, want[1] = rgb, info.Shape[1]
+	}
 	if !slices.Equal(info.Shape, want) {
 		return m, fmt.Sprintf("shape %v, the node has %v", info.Shape, want)
 	}
+	m.reshape = reshaped(g, m.node)
 	return m, ""
+}
+
+// rgb is the number of channels of a picture.
+const rgb = 3
+
+// sigmaTolerance is for spectral norms, relative: they are computed in float64 and
+// recorded in float32.
+const sigmaTolerance = 1e-6
+
+// recording is a file whose tensors have found their nodes.
+type recording struct {
+	file    *weights.File
+	in      backend.Inputs
+	matches []match
+	sigma   []weights.Info
+	skipped []Skipped
+	o       Options
+}
+
+// AgainstRecording compares with a recording: the picture, every node that it holds, every
+// spectral norm.
+func AgainstRecording(f *weights.File, g *graph.Graph, o Options) (Against, backend.Inputs, error) {
+	in, err := ReadInputs(f, g)
+	if err != nil {
+		return nil, in, fmt.Errorf("verify: %s: %w", o.Name, err)
+	}
+	r := &recording{file: f, in: in, o: o}
+	for _, name := range f.Names() {
+		info, _ := f.Info(name)
+		if _, input := g.Input(name); input || name == "truncation" {
+			continue
+		}
+		if strings.HasPrefix(name, sigmaPrefix) {
+			r.sigma = append(r.sigma, info)
+			continue
+		}
+		m, why := matchNode(g, info, in.Batch)
+		if why != "" {
+			r.skipped = append(r.skipped, Skipped{name, why})
+			continue
+		}
+		r.matches = append(r.matches, m)
+	}
+	if len(r.matches) == 0 {
+		return nil, in, fmt.Errorf("verify: %s: %w: nothing to compare: no tensor is named after a node of the network", o.Name, weights.ErrFormat)
+	}
+	slices.SortStableFunc(r.matches, func(a, b match) int { return a.node.ID - b.node.ID })
+	return r.against, in, nil
+}
+
+// Recording compares a network on a backend with a recording. Errors about its content wrap
+// weights.ErrFormat.
+func Recording(ctx context.Context, g *graph.Graph, w weights.Source, compile func(keep []string) (backend.Program, error), f *weights.File, against string, o Options) (*Report, error) {
+	o.Name = against
+	compare, _, err := AgainstRecording(f, g, o)
+	if err != nil {
+		return nil, err
+	}
+	side := fixed(g, compile)
+	side.Weights, side.Stats = w, o.Stats
+	return compare(ctx, side, nil)
+}
+
+func (rec *recording) against(ctx context.Context, s Side, only *Focus) (*Report, error) {
+	in := rec.in
+	if only != nil {
+		in = sample(in, only.Sample)
+	}
+	var keep []string
+	var matches []match
+	for _, m := range rec.matches {
+		if only == nil || m.recorded.Name == only.Node {
+			matches = append(matches, m)
+			keep = append(keep, m.node.Name)
+		}
+	}
+	out, err := s.run(ctx, in, keep)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Against: rec.o.Name, Tolerance: rec.o.Tolerance, OK: true}
+	for _, m := range matches {
+		if err := rec.add(r, m, out[m.node.Name], only); err != nil {
+			return nil, err
+		}
+	}
+	if only != nil {
+		return r, nil
+	}
+	r.Skipped = slices.Clone(rec.skipped)
+	for _, info := range rec.sigma {
+		if err := r.sigma(rec.file, s.Weights, info); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// add compares a node with what was recorded of it.
+func (rec *recording) add(r *Report, m match, got backend.Tensor, only *Focus) error {
+	values := make([]float64, m.recorded.Elements())
+	if err := rec.file.Float64s(values, m.recorded.Name); err != nil {
+		return fmt.Errorf("verify: %s: %w: %v", rec.o.Name, weights.ErrFormat, err)
+	}
+	shape := slices.Clone(m.recorded.Shape)
+	if only != nil {
+		values, shape[0] = part(values, shape[0], only.Sample), 1
+	}
+	data, note := thin(got, m.every), ""
+	if m.channels > 0 {
+		note = fmt.Sprintf("the first %d of %d channels", m.channels, max(m.node.Shape[0], shape[1]))
+		data = leading(data, shape[0], m.node.Shape[0], m.channels)
+		values = leading(values, shape[0], shape[1], m.channels)
+		shape[1] = m.channels
+	}
+	want := func(i int) float64 { return values[i] }
+	d := compare(m.recorded.Name, shape, data, want, r.Tolerance)
+	if m.reshape != nil && !d.OK {
+		if turned := compare(m.recorded.Name, shape, transposed(data, m.reshape), want, r.Tolerance); turned.Max < d.Max {
+			d, note = turned, fmt.Sprintf("laid out as %s here, otherwise there", m.reshape.Order)
+		}
+	}
+	d.Note = note
+	r.add(&r.Nodes, d)
+	if m.node.Name == picture && len(shape) == 4 {
+		r.Got, r.Want = backend.Tensor{Shape: shape, Data: data}, backend.Tensor{Shape: shape, Data: narrowed(values)}
+	}
+	return nil
+}
+
+func narrowed(values []float64) []float32 {
+	out := make([]float32, len(values))
+	for i, v := range values {
+		out[i] = float32(v)
+	}
+	return out
+}
+
+// transposed lays flat vectors out in the order that the node after them does not take.
+func transposed(data []float32, reshape *graph.Node) []float32 {
+	channels, plane := reshape.Shape[0], reshape.Shape[1]*reshape.Shape[2]
+	out := make([]float32, len(data))
+	for i := range data {
+		from, at := i/(channels*plane)*channels*plane, i%(channels*plane)
+		c, p := at/plane, at%plane // as [c,h,w]
+		if reshape.Order == graph.CHW {
+			out[from+p*channels+c] = data[i]
+		} else {
+			out[i] = data[from+p*channels+c]
+		}
+	}
+	return out
 }
 
 // byRole finds a node by the short name that recordings of TensorFlow give it: linear (the
@@ -136,65 +294,6 @@ func byRole(g *graph.Graph, name string) *graph.Node {
 	return nil
 }
 
-// Options steer a comparison with a recording.
-type Options struct {
-	Tolerance float64
-	Stats     backend.StatsMode
-}
-
-// sigmaTolerance is for spectral norms, relative: they are computed in float64 and
-// recorded in float32.
-const sigmaTolerance = 1e-6
-
-// Recording compares a network on a backend with a recording: the picture, every node
-// that it holds, every spectral norm. Errors about its content wrap weights.ErrFormat.
-func Recording(ctx context.Context, g *graph.Graph, w weights.Source, compile func(keep []string) (backend.Program, error), f *weights.File, against string, o Options) (*Report, error) {
-	in, err := ReadInputs(f, g)
-	if err != nil {
-		return nil, fmt.Errorf("verify: %s: %w", against, err)
-	}
-	in.Stats = o.Stats
-	r := &Report{Against: against, Tolerance: o.Tolerance, OK: true}
-	var matches []match
-	var keep []string
-	for _, name := range f.Names() {
-		info, _ := f.Info(name)
-		if _, input := g.Input(name); input || name == "truncation" {
-			continue
-		}
-		if layer, ok := strings.CutPrefix(name, "sigma."); ok {
-			if err := r.sigma(f, w, layer, info); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		m, why := matchNode(g, info, in.Batch)
-		if why != "" {
-			r.Skipped = append(r.Skipped, Skipped{name, why})
-			continue
-		}
-		matches = append(matches, m)
-		keep = append(keep, m.node.Name)
-	}
-	if len(matches) == 0 {
-		return nil, fmt.Errorf("verify: %s: %w: nothing to compare: no tensor is named after a node of the network", against, weights.ErrFormat)
-	}
-	out, err := runOnce(ctx, compile, keep, in)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(matches, func(a, b match) int { return a.node.ID - b.node.ID })
-	for _, m := range matches {
-		want := make([]float64, m.recorded.Elements())
-		if err := f.Float64s(want, m.recorded.Name); err != nil {
-			return nil, fmt.Errorf("verify: %s: %w: %v", against, weights.ErrFormat, err)
-		}
-		got := thin(out[m.node.Name], m.every)
-		r.add(&r.Nodes, compare(m.recorded.Name, m.recorded.Shape, got, func(i int) float64 { return want[i] }, o.Tolerance))
-	}
-	return r, nil
-}
-
 // thin takes each n-th row and column of maps.
 func thin(t backend.Tensor, every int) []float32 {
 	if every == 1 {
@@ -212,9 +311,12 @@ func thin(t backend.Tensor, every int) []float32 {
 	return out
 }
 
+// sigmaPrefix is how recordings name spectral norms: sigma.LAYER.
+const sigmaPrefix = "sigma."
+
 // sigma compares a recorded spectral norm with the model's.
-func (r *Report) sigma(f *weights.File, w weights.Source, layer string, info weights.Info) error {
-	name := layer + ".sigma"
+func (r *Report) sigma(f *weights.File, w weights.Source, info weights.Info) error {
+	name := strings.TrimPrefix(info.Name, sigmaPrefix) + ".sigma"
 	if _, ok := w.Info(name); !ok || info.Elements() != 1 {
 		r.Skipped = append(r.Skipped, Skipped{info.Name, "the model has no spectral norm of this name"})
 		return nil
@@ -226,10 +328,10 @@ func (r *Report) sigma(f *weights.File, w weights.Source, layer string, info wei
 	if err := f.Float64s(want[:], info.Name); err != nil {
 		return fmt.Errorf("verify: %w: %v", weights.ErrFormat, err)
 	}
-	diff := math.Abs(got[0] - want[0])
-	tolerance := sigmaTolerance * math.Abs(want[0])
-	r.add(&r.Sigma, Difference{
-		Name: info.Name, Shape: []int{1}, Max: diff, Mean: diff, Magnitude: math.Abs(want[0]), Tolerance: tolerance, OK: diff <= tolerance,
-	})
+	magnitude := math.Abs(want[0])
+	d := Difference{Name: info.Name, Shape: []int{1}, Magnitude: magnitude, Tolerance: sigmaTolerance * magnitude}
+	d.Max = min(math.Abs(got[0]-want[0]), math.MaxFloat64)
+	d.Mean, d.Relative, d.OK = d.Max, relative(d.Max, magnitude), d.Max <= d.Tolerance
+	r.add(&r.Sigma, d)
 	return nil
 }

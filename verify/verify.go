@@ -4,7 +4,6 @@ package verify
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/biggan-zoo/biggan/backend"
@@ -17,10 +16,12 @@ type Difference struct {
 	Shape     []int   `json:"shape"`
 	Max       float64 `json:"max"`       // largest absolute difference
 	Mean      float64 `json:"mean"`      // mean absolute difference
+	Relative  float64 `json:"relative"`  // Max over Magnitude; Max if that is 0
 	Magnitude float64 `json:"magnitude"` // largest absolute value that is wanted
 	At        int     `json:"at"`        // index of the largest difference, in C order
 	Tolerance float64 `json:"tolerance"` // that Max must not exceed
 	OK        bool    `json:"ok"`
+	Note      string  `json:"note,omitempty"` // how the two were brought together
 }
 
 // Report is the result of a comparison. Nodes are in the order of the network.
@@ -29,9 +30,14 @@ type Report struct {
 	Tolerance float64      `json:"tolerance"`
 	Nodes     []Difference `json:"nodes"`
 	Sigma     []Difference `json:"sigma,omitempty"`   // spectral norms, relative
-	Skipped   []Skipped    `json:"skipped,omitempty"` // tensors of a recording that were not compared
+	Skipped   []Skipped    `json:"skipped,omitempty"` // what was not compared
 	First     string       `json:"first,omitempty"`   // the first node that leaves the tolerance
 	OK        bool         `json:"ok"`
+
+	Explanations []Explanation `json:"explanations,omitempty"` // of a failure, by Explain
+	Tried        []string      `json:"tried,omitempty"`        // causes that Explain tried
+
+	Got, Want backend.Tensor `json:"-"` // the pictures compared, [n,3,h,w]; none of a discriminator
 }
 
 // Skipped is a tensor that was not compared.
@@ -75,62 +81,26 @@ func compare(name string, shape []int, got []float32, want func(i int) float64, 
 		}
 	}
 	d.Mean = min(sum, math.MaxFloat64) / float64(max(len(got), 1))
+	d.Relative = relative(d.Max, d.Magnitude)
 	d.Tolerance = tolerance * max(1, d.Magnitude)
 	d.OK = d.Max <= d.Tolerance
 	return d
 }
 
-// keepBudget bounds the bytes of kept nodes of one pass.
-const keepBudget = 512 << 20
+// relative is a difference over a magnitude, within what JSON can hold.
+func relative(difference, magnitude float64) float64 {
+	if magnitude == 0 {
+		return difference
+	}
+	return min(difference/magnitude, math.MaxFloat64)
+}
 
 // Programs compares every node of two programs on the same input. Large networks are run
 // in several passes, so that their nodes fit into memory.
 func Programs(ctx context.Context, g *graph.Graph, got, want func(keep []string) (backend.Program, error), in backend.Inputs, against string, tolerance float64) (*Report, error) {
-	r := &Report{Against: against, Tolerance: tolerance, OK: true}
-	for _, group := range groups(g, in.Batch) {
-		a, err := runOnce(ctx, got, group, in)
-		if err != nil {
-			return nil, err
-		}
-		b, err := runOnce(ctx, want, group, in)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range group {
-			w, ok := b[name]
-			if !ok || len(w.Data) != len(a[name].Data) {
-				return nil, fmt.Errorf("verify: the programs return %s as %v and %v", name, a[name].Shape, w.Shape)
-			}
-			r.add(&r.Nodes, compare(name, a[name].Shape, a[name].Data, func(i int) float64 { return float64(w.Data[i]) }, tolerance))
-		}
-	}
-	return r, nil
-}
-
-// groups splits the computed nodes into passes that fit the budget.
-func groups(g *graph.Graph, batch int) [][]string {
-	var all [][]string
-	var group []string
-	bytes := 0
-	for _, n := range g.Nodes {
-		if n.Op == graph.Input {
-			continue
-		}
-		size := 2 * 4 * batch * n.Elements()
-		if len(group) > 0 && bytes+size > keepBudget {
-			all, group, bytes = append(all, group), nil, 0
-		}
-		group = append(group, n.Name)
-		bytes += size
-	}
-	return append(all, group)
-}
-
-func runOnce(ctx context.Context, compile func(keep []string) (backend.Program, error), keep []string, in backend.Inputs) (map[string]backend.Tensor, error) {
-	p, err := compile(keep)
+	pairs, err := Align(g, g)
 	if err != nil {
 		return nil, err
 	}
-	defer p.Close()
-	return p.Run(ctx, in)
+	return AgainstSide(fixed(g, want), pairs, in, Options{Name: against, Tolerance: tolerance})(ctx, fixed(g, got), nil)
 }

@@ -2,9 +2,13 @@ package verify_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
+	"maps"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/backend"
@@ -51,6 +55,30 @@ func openFile(t *testing.T, path string) *weights.File {
 	}
 	t.Cleanup(func() { f.Close() })
 	return f
+}
+
+// save writes tensors as a file and opens it.
+func save(t *testing.T, tensors weights.Memory) *weights.File {
+	t.Helper()
+	var o weights.CreateOptions
+	for _, name := range slices.Sorted(maps.Keys(tensors)) {
+		o.Tensors = append(o.Tensors, weights.Info{Name: name, DType: weights.F32, Shape: tensors[name].Shape})
+	}
+	path := filepath.Join(t.TempDir(), "recording.safetensors")
+	out, err := weights.Create(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	for name, tensor := range tensors {
+		if err := out.WriteTensor(name, func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, tensor.Data) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := out.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	return openFile(t, path)
 }
 
 // backends are judged against recordings with the tolerances of the project.

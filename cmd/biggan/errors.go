@@ -18,6 +18,7 @@ import (
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/render"
 	"github.com/biggan-zoo/biggan/sample"
+	"github.com/biggan-zoo/biggan/verify"
 	"github.com/biggan-zoo/biggan/weights"
 )
 
@@ -58,7 +59,7 @@ var failures = []struct {
 	{wraps(weights.ErrFormat, render.ErrPNG, render.ErrGIF, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
 	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
-	{wraps(biggan.ErrRequest, labels.ErrWeight, convert.ErrUnsupported, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
+	{wraps(biggan.ErrRequest, labels.ErrWeight, convert.ErrUnsupported, verify.ErrIncomparable, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
 	{wraps(biggan.ErrNotFound, registry.ErrUnknown), exitNotFound, "`biggan list` shows the models"},
 	{wraps(labels.ErrUnknown), exitNotFound, "`biggan classes -m MODEL QUERY` finds classes"},
 	{wraps(fs.ErrNotExist), exitNotFound, ""},

@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.Getenv("BIGGAN_CI") != "", nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": exits, "holds": holds, "replays": replays},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": exits, "holds": holds, "port": ported, "replays": replays},
 	})
 }
 
