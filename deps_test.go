@@ -52,6 +52,8 @@ var allowed = map[string][]string{
 	"render":             {"backend", "golang.org/x/image", "github.com/charmbracelet/x/ansi"},
 	"sample":             {},
 	"verify":             {"backend", "graph", "weights"},
+	"verify/explain":     {"backend", "convert", "graph", "verify", "weights"},
+	"verify/page":        {"backend", "render", "verify"},
 	"weights":            {"atomicfile", "github.com/edsrzf/mmap-go", "github.com/x448/float16"},
 	"zoo":                {},
 }
