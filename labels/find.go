@@ -110,7 +110,8 @@ func (l List) synsets() bool { return len(l.words.wnids) > 0 }
 
 // hint names the word that a typing error meant.
 func (l List) hint(key string) string {
-	if !l.named || len(key) < 3 {
+	const longest = 80 // longer ones are no words
+	if !l.named || len(key) < 3 || len(key) > longest {
 		return ""
 	}
 	for _, table := range []map[string][]int{l.words.names, l.words.hypernyms, l.words.hypos} {

@@ -9,6 +9,9 @@ func Of(name string, candidates []string) string {
 	best, bestDistance := "", max(len(name)/3, 1)+1
 	name = strings.ToLower(name)
 	for _, c := range candidates {
+		if apart := len(c) - len(name); apart >= bestDistance || -apart >= bestDistance {
+			continue // at least so many letters differ
+		}
 		if d := distance(name, strings.ToLower(c)); d < bestDistance {
 			best, bestDistance = c, d
 		}
