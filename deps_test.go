@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"backend/reference":   {"backend", "graph", "weights", "github.com/nlpodyssey/spago"},
 	"bench":               {},
 	"cmd/biggan": {
-		".", "atomicfile", "backend", "backend/cpu", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "peers", "registry", "render", "sample",
+		".", "atomicfile", "backend", "backend/cpu", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "peers", "recipe", "registry", "render", "sample",
 		"verify", "verify/explain", "verify/page", "weights", "zoo",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster/mpb/v8", "golang.org/x/term",
 	},
@@ -48,6 +48,7 @@ var allowed = map[string][]string{
 	"nearest":            {},
 	"nn":                 {"graph"},
 	"peers":              {"nearest"},
+	"recipe":             {".", "backend", "labels", "render", "sample"},
 	"registry":           {"arch/biggan", "arch/deep", "backend", "backend/cpu", "backend/reference", "graph", "nearest", "weights"},
 	"render":             {"backend", "golang.org/x/image", "github.com/charmbracelet/x/ansi"},
 	"sample":             {},

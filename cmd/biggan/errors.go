@@ -15,6 +15,7 @@ import (
 	"github.com/biggan-zoo/biggan/convert/onnxgraph"
 	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/peers"
+	"github.com/biggan-zoo/biggan/recipe"
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/render"
 	"github.com/biggan-zoo/biggan/sample"
@@ -55,7 +56,7 @@ var failures = []struct {
 	{wraps(syscall.ENOSPC), exitNoSpace, "free some space and run the command again; nothing half-written is left"},
 	{wraps(backend.ErrUnavailable), exitUnavailable, "`biggan env` lists the backends of this build"},
 	{wraps(peers.ErrUnavailable), exitUnavailable, ""}, // it has a hint of its own
-	{wraps(errRecipe), exitCorrupt, "`biggan info PICTURE` shows what it says"},
+	{wraps(recipe.ErrRecipe), exitCorrupt, "`biggan info PICTURE` shows what it says"},
 	{wraps(weights.ErrFormat, render.ErrPNG, render.ErrGIF, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
 	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},

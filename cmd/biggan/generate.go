@@ -15,6 +15,7 @@ import (
 	"github.com/biggan-zoo/biggan"
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/labels"
+	"github.com/biggan-zoo/biggan/recipe"
 	"github.com/biggan-zoo/biggan/render"
 	"github.com/biggan-zoo/biggan/sample"
 )
@@ -42,9 +43,9 @@ func (p *pictureFlags) add(f *pflag.FlagSet) {
 }
 
 // recipe begins a recipe.
-func (p *pictureFlags) recipe(a *app) (recipe, error) {
-	r := recipe{
-		Version: recipeVersion, Model: p.model, Precision: a.precision, Stats: p.stats, Truncation: p.truncation,
+func (p *pictureFlags) recipe(a *app) (recipe.Recipe, error) {
+	r := recipe.Recipe{
+		Version: recipe.Version, Model: p.model, Precision: a.precision, Stats: p.stats, Truncation: p.truncation,
 		Noise: p.noise, Labels: p.labels,
 	}
 	if !slices.Contains(sample.Kinds, sample.Kind(p.noise)) {
@@ -56,7 +57,7 @@ func (p *pictureFlags) recipe(a *app) (recipe, error) {
 	if p.preview != "" && p.preview != "auto" && !slices.Contains(render.Protocols, render.Protocol(p.preview)) {
 		return r, usage("--preview %q: want auto or one of %v", p.preview, render.Protocols)
 	}
-	if e := extensionOf(p.out); e == ".gif" || e == ".apng" {
+	if e := recipe.Extension(p.out); e == ".gif" || e == ".apng" {
 		if !(p.fps >= 1 && p.fps <= 50) {
 			return r, usage("--fps %v: want 1 to 50", p.fps)
 		}
@@ -66,7 +67,7 @@ func (p *pictureFlags) recipe(a *app) (recipe, error) {
 }
 
 // digest fills in the model's digest, if anybody will see it.
-func (p *pictureFlags) digest(a *app, m *biggan.Model, r *recipe) (err error) {
+func (p *pictureFlags) digest(a *app, m *biggan.Model, r *recipe.Recipe) (err error) {
 	if !p.noMetadata || a.json {
 		r.SHA256, err = m.Digest()
 	}
@@ -76,13 +77,13 @@ func (p *pictureFlags) digest(a *app, m *biggan.Model, r *recipe) (err error) {
 // madeJSON is the document of verbs that draw.
 type madeJSON struct {
 	Paths []string `json:"paths"`
-	recipe
+	recipe.Recipe
 }
 
 // report prints the paths, and shows the pictures if asked to.
-func (a *app) reportMade(paths []string, r recipe, show image.Image, preview string) error {
+func (a *app) reportMade(paths []string, r recipe.Recipe, show image.Image, preview string) error {
 	if len(paths) > 0 { // else the picture went to stdout
-		if err := a.print(madeJSON{paths, r.public()}, func(w io.Writer) error {
+		if err := a.print(madeJSON{paths, r.Public()}, func(w io.Writer) error {
 			_, err := fmt.Fprintln(w, strings.Join(paths, "\n"))
 			return err
 		}); err != nil {
@@ -93,6 +94,25 @@ func (a *app) reportMade(paths []string, r recipe, show image.Image, preview str
 		return nil
 	}
 	return a.preview(show, preview)
+}
+
+// maxKeptLatents bounds the latent vectors that a picture keeps, in values.
+const maxKeptLatents = 1 << 17
+
+// make follows a recipe, and shows how far it is. each may be nil.
+func (a *app) make(ctx context.Context, m *biggan.Model, r *recipe.Recipe, each func(biggan.Picture) error) (*recipe.Sheet, error) {
+	for _, t := range r.Truncations() {
+		a.warnStats(m, t)
+	}
+	p := a.newProgress("drawing", false)
+	defer p.finish()
+	return r.Make(ctx, m, recipe.Kitchen{Backend: a.backend, Options: a.options()}, func(picture biggan.Picture, done, n int) error {
+		p.update(int64(done), int64(n))
+		if each == nil {
+			return nil
+		}
+		return each(picture)
+	})
 }
 
 // generateFlags are the flags of generate.
@@ -159,7 +179,7 @@ A .gif or .apng file shows the pictures one after another, of a sweep row after 
 }
 
 // recipe checks the flags of generate.
-func (g *generateFlags) recipe(a *app) (recipe, error) {
+func (g *generateFlags) recipe(a *app) (recipe.Recipe, error) {
 	r, err := g.pictureFlags.recipe(a)
 	if err != nil {
 		return r, err
@@ -175,7 +195,7 @@ func (g *generateFlags) recipe(a *app) (recipe, error) {
 		err = usage("--sweep makes one sheet of latent vectors of its own: not with --latents, --latents-out, --columns or a folder")
 	}
 	r.Columns = g.columns
-	r.Pictures = &Pictures{Seed: g.seed, Asked: g.classes, Mix: g.mix, Sweep: g.sweep, Latents: g.latents != ""}
+	r.Pictures = &recipe.Pictures{Seed: g.seed, Asked: g.classes, Mix: g.mix, Sweep: g.sweep, Latents: g.latents != ""}
 	return r, err
 }
 
@@ -202,7 +222,7 @@ func (a *app) generate(ctx context.Context, g generateFlags) error {
 		if g.n > 0 && g.n != n {
 			return usage("-n %d, but %s holds %d latent vectors", g.n, g.latents, n)
 		}
-		g.n, r.Z = n, packLatents(latents)
+		g.n, r.Z = n, recipe.PackLatents(latents)
 	}
 	if err := g.count(&r); err != nil {
 		return err
@@ -223,7 +243,7 @@ func (a *app) generate(ctx context.Context, g generateFlags) error {
 }
 
 // count settles how many pictures there are and, without classes, how many classes are drawn.
-func (g *generateFlags) count(r *recipe) error {
+func (g *generateFlags) count(r *recipe.Recipe) error {
 	n := max(g.n, 1)
 	if g.n == 0 {
 		n = max(len(g.classes), 1)
@@ -245,7 +265,7 @@ func (g *generateFlags) count(r *recipe) error {
 type drawing struct {
 	app    *app
 	flags  generateFlags
-	recipe recipe
+	recipe recipe.Recipe
 	model  *biggan.Model
 
 	z    []float32
@@ -265,7 +285,7 @@ func (d *drawing) toFile(ctx context.Context) error {
 	if err := file.prepare(); err != nil {
 		return err
 	}
-	s, err := d.app.cook(ctx, d.model, &d.recipe, func(p biggan.Picture, _ int) error {
+	s, err := d.app.make(ctx, d.model, &d.recipe, func(p biggan.Picture) error {
 		d.keep(p)
 		return nil
 	})
@@ -275,7 +295,7 @@ func (d *drawing) toFile(ctx context.Context) error {
 	if len(d.recipe.Z) > 4*maxKeptLatents {
 		d.recipe.Z = nil
 	}
-	data, err := encodeSheet(s, d.recipe, extensionOf(d.flags.out), !d.flags.noMetadata)
+	data, err := d.recipe.Encode(s, recipe.Extension(d.flags.out), !d.flags.noMetadata)
 	if err != nil {
 		return err
 	}
@@ -298,17 +318,16 @@ func (d *drawing) toFolder(ctx context.Context) error {
 	whole := d.recipe
 	pictures := *whole.Pictures
 	whole.Pictures = &pictures
-	s, err := d.app.cook(ctx, d.model, &whole, func(p biggan.Picture, _ int) error {
+	s, err := d.app.make(ctx, d.model, &whole, func(p biggan.Picture) error {
 		d.keep(p)
 		one, own := whole, pictures
 		own.Indices = []int{p.Index}
 		if own.Latents {
-			own.Z = packLatents(p.Z)
-			own.Indices = []int{p.Index}
+			own.Z = recipe.PackLatents(p.Z)
 		}
 		one.Pictures, one.Columns = &own, 0
 		one.Classes = []string{d.model.Labels.MixName(p.Class)}
-		data, err := encodeSheet(&sheet{images: []image.Image{p.Image}, captions: one.Classes}, one, ".png", !d.flags.noMetadata)
+		data, err := one.Encode(&recipe.Sheet{Images: []image.Image{p.Image}, Captions: one.Classes}, ".png", !d.flags.noMetadata)
 		if err != nil {
 			return err
 		}
@@ -325,7 +344,7 @@ func (d *drawing) toFolder(ctx context.Context) error {
 }
 
 // report prints the paths, and tells the seed.
-func (d *drawing) report(paths []string, s *sheet) error {
+func (d *drawing) report(paths []string, s *recipe.Sheet) error {
 	r := d.recipe
 	truncation := fmt.Sprint(r.Truncation)
 	if r.Sweep != nil {
@@ -334,7 +353,7 @@ func (d *drawing) report(paths []string, s *sheet) error {
 	if !r.Latents {
 		d.app.tell("seed %d, truncation %v, classes %s", r.Seed, truncation, listed(r.Classes))
 	}
-	return d.app.reportMade(paths, r, s.still(r), d.flags.preview)
+	return d.app.reportMade(paths, r, s.Still(r.Labels), d.flags.preview)
 }
 
 // listed names each class once; commas part names where spaces would not.

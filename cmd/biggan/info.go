@@ -21,6 +21,7 @@ import (
 	"github.com/biggan-zoo/biggan/convert/tfhub"
 	"github.com/biggan-zoo/biggan/convert/torch"
 	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/recipe"
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/render"
 	"github.com/biggan-zoo/biggan/weights"
@@ -249,12 +250,12 @@ func (d *infoJSON) picture(path string) error {
 	if info.Frames > 0 {
 		d.Notes = append(d.Notes, fmt.Sprintf("%d frames", info.Frames))
 	}
-	r, err := readRecipe(info.Texts)
+	r, err := recipe.Read(info.Texts)
 	if err != nil {
 		d.Notes = append(d.Notes, err.Error())
 		return nil
 	}
-	d.Metadata = r.public()
+	d.Metadata = r.Public()
 	return nil
 }
 

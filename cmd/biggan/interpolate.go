@@ -3,12 +3,13 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/biggan-zoo/biggan/recipe"
 	"github.com/biggan-zoo/biggan/sample"
 )
 
 func newInterpolate(a *app) *cobra.Command {
 	var p pictureFlags
-	var i Interpolated
+	var i recipe.Interpolated
 	cmd := &cobra.Command{
 		Use:   "interpolate --from CLASS --to CLASS",
 		Short: "Draw the way from one picture to another",
@@ -50,11 +51,11 @@ great circle, which keeps its length. Without --from or --to the seed of that en
 				return err
 			}
 			r.Interpolated = &i
-			s, err := a.cook(cmd.Context(), m, &r, nil)
+			s, err := a.make(cmd.Context(), m, &r, nil)
 			if err != nil {
 				return err
 			}
-			data, err := encodeSheet(s, r, extensionOf(p.out), !p.noMetadata)
+			data, err := r.Encode(s, recipe.Extension(p.out), !p.noMetadata)
 			if err != nil {
 				return err
 			}
@@ -63,7 +64,7 @@ great circle, which keeps its length. Without --from or --to the seed of that en
 				return err
 			}
 			a.tell("seeds %d and %d, truncation %v, classes %s", i.SeedA, i.SeedB, r.Truncation, listed(r.Classes))
-			return a.reportMade(paths, r, s.still(r), p.preview)
+			return a.reportMade(paths, r, s.Still(r.Labels), p.preview)
 		},
 	}
 	f := cmd.Flags()

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/biggan-zoo/biggan"
+	"github.com/biggan-zoo/biggan/recipe"
 	"github.com/biggan-zoo/biggan/render"
 )
 
@@ -31,7 +32,7 @@ its digest: where its path has changed, -m names it.`,
 			if err != nil {
 				return err
 			}
-			if out != "-" && extensionOf(out) != extension {
+			if out != "-" && recipe.Extension(out) != extension {
 				return usage("-o %s: %s is a %s file", out, args[0], extension)
 			}
 			file := pictureFile{a, out}
@@ -53,11 +54,11 @@ its digest: where its path has changed, -m names it.`,
 				a.backend = r.Backend
 			}
 			a.precision = r.Precision
-			s, err := a.cook(cmd.Context(), m, &r, nil)
+			s, err := a.make(cmd.Context(), m, &r, nil)
 			if err != nil {
 				return err
 			}
-			data, err := encodeSheet(s, r, extension, true)
+			data, err := r.Encode(s, extension, true)
 			if err != nil {
 				return err
 			}
@@ -75,24 +76,24 @@ its digest: where its path has changed, -m names it.`,
 }
 
 // sameModel refuses a model that is not the one of a recipe.
-func sameModel(path string, r recipe, m *biggan.Model) error {
+func sameModel(path string, r recipe.Recipe, m *biggan.Model) error {
 	digest, err := m.Digest()
 	if err != nil {
 		return err
 	}
 	if digest != r.SHA256 {
-		return fmt.Errorf("%s: %w: it was made with a model of sha256 %s, %s has %s", path, errRecipe, r.SHA256, m.Name, digest)
+		return fmt.Errorf("%s: %w: it was made with a model of sha256 %s, %s has %s", path, recipe.ErrRecipe, r.SHA256, m.Name, digest)
 	}
 	return nil
 }
 
 // recipeOf reads the recipe of a picture file, and the extension of its kind.
-func recipeOf(path string) (r recipe, extension string, err error) {
+func recipeOf(path string) (r recipe.Recipe, extension string, err error) {
 	info, extension, err := readPicture(path)
 	if err != nil {
 		return r, "", err
 	}
-	if r, err = readRecipe(info.Texts); err != nil {
+	if r, err = recipe.Read(info.Texts); err != nil {
 		return r, "", fmt.Errorf("%s: %w", path, err)
 	}
 	return r, extension, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/biggan-zoo/biggan"
 	"github.com/biggan-zoo/biggan/atomicfile"
+	"github.com/biggan-zoo/biggan/recipe"
 )
 
 // pictureFile is where a sheet goes: one file, standard output, or the next free name.
@@ -24,7 +25,7 @@ func (f pictureFile) prepare() error {
 	if f.out == "" || f.out == "-" {
 		return nil
 	}
-	if !slices.Contains(pictureExtensions, extensionOf(f.out)) {
+	if !slices.Contains(recipe.Extensions, recipe.Extension(f.out)) {
 		return usage("-o %s: want a .png, .gif or .apng file, or -", f.out)
 	}
 	if _, err := os.Stat(filepath.Dir(f.out)); err != nil {
