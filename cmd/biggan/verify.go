@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 
@@ -94,7 +95,7 @@ func (a *app) checkVerify(v verifyFlags) error {
 		return usage("verify needs --against reference, cpu, gpu or a recording, or --against-model")
 	case v.against != "" && v.againstModel != "":
 		return usage("--against %s and --against-model %s: want one of them", v.against, v.againstModel)
-	case !(v.tolerance >= 0):
+	case !(v.tolerance >= 0) || math.IsInf(v.tolerance, 0):
 		return usage("--tolerance %v: want a number from 0", v.tolerance)
 	case v.n < 1:
 		return usage("-n %d: want at least 1", v.n)
@@ -129,10 +130,14 @@ func (a *app) verify(ctx context.Context, v verifyFlags) error {
 	if err := a.print(doc, doc.text); err != nil {
 		return err
 	}
-	if !doc.OK {
-		return fmt.Errorf("%w: %s is the first node that leaves the tolerance", errParity, doc.First)
+	if doc.OK {
+		return nil
 	}
-	return nil
+	why := ""
+	if len(doc.Explanations) > 0 && doc.Explanations[0].Closes {
+		why = "; explained by " + doc.Explanations[0].Title()
+	}
+	return fmt.Errorf("%w: %s is the first node that leaves the tolerance%s", errParity, doc.First, why)
 }
 
 // compare does what the flags ask for.
@@ -160,10 +165,14 @@ func (a *app) compare(ctx context.Context, m *biggan.Model, v verifyFlags, used 
 		}
 		a.warnStats(m, in.Truncation)
 		var plain verify.Compile
-		if a.precision != string(backend.F32) {
+		precision := a.precision
+		if precision != string(backend.F32) {
 			plain = a.compiler(a.backend, string(backend.F32), new(string))
 		}
-		return explain.Backends(ctx, here, a.compiler(v.against, a.precision, new(string)), v.against, in, plain, o)
+		if v.against == "reference" { // the oracle knows no other
+			precision = string(backend.F32)
+		}
+		return explain.Backends(ctx, here, a.compiler(v.against, precision, new(string)), v.against, in, plain, o)
 	}
 	f, err := openRecording(v.against)
 	if err != nil {

@@ -146,7 +146,7 @@ func (m Model) statistics(truncation float64, mode backend.StatsMode) (between, 
 	if here != there {
 		between = verify.Cause{
 			Name: interpolation, Kind: otherStatistics, Wreck: true, Apply: func(s *verify.Side) { s.Stats = other },
-			Text: fmt.Sprintf("%s: at truncation %g %s, where the model takes %s", text, truncation, blended(there), blended(here)),
+			Text: fmt.Sprintf("%s: at truncation %g, %s, where the model takes %s", text, truncation, blended(there), blended(here)),
 		}
 	}
 	if here != backend.Blend(grid, 1, mode) {
@@ -160,8 +160,12 @@ func (m Model) statistics(truncation float64, mode backend.StatsMode) (between, 
 
 // blended describes rows of a table, counted from 0.
 func blended(b backend.StatsBlend) string {
-	if b.W1 == 0 {
+	const nothing = 1e-9
+	switch {
+	case b.W1 < nothing:
 		return fmt.Sprintf("row %d", b.Row0)
+	case b.W0 < nothing:
+		return fmt.Sprintf("row %d", b.Row1)
 	}
 	return fmt.Sprintf("%.3g of row %d and %.3g of row %d", b.W0, b.Row0, b.W1, b.Row1)
 }

@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -217,5 +218,38 @@ func TestQuick(t *testing.T) {
 	}
 	if compiled == 0 || len(r.Explanations) != 1 || !r.Explanations[0].Closes || math.IsNaN(r.Explanations[0].After) {
 		t.Errorf("%d compiled, explanations %+v", compiled, fmt.Sprint(r.Explanations))
+	}
+}
+
+// coarse is a program that computes in few bits.
+type coarse struct{ backend.Program }
+
+func (c coarse) Run(ctx context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
+	out, err := c.Program.Run(ctx, in)
+	for _, tensor := range out {
+		for i, v := range tensor.Data {
+			tensor.Data[i] = float32(math.Round(float64(v)*100) / 100)
+		}
+	}
+	return out, err
+}
+
+// TestBackends names the precision that was asked for.
+func TestBackends(t *testing.T) {
+	m := model(t, "tfhub/deep-random-tiny/module.tar.gz", "")
+	m.Compile = func(g *graph.Graph, w weights.Source, keep []string) (backend.Program, error) {
+		p, err := cpu(g, w, keep)
+		return coarse{p}, err
+	}
+	in, err := verify.ReadInputs(openFile(t, goldentest.Path(t, "tfhub/deep-random-tiny/tf_t0.40.safetensors")), m.Graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := explain.Backends(t.Context(), m, cpu, "cpu", in, cpu, explain.Options{Tolerance: 3e-5, Causes: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.OK || len(r.Explanations) != 1 || !r.Explanations[0].Closes || r.Explanations[0].Title() != "precision" {
+		t.Errorf("ok %v, %+v", r.OK, r.Explanations)
 	}
 }

@@ -31,7 +31,7 @@ type view struct {
 	About
 	*verify.Report
 	Worst    verify.Difference // the node furthest out of its tolerance
-	Levels   float64           // the largest difference of the picture, in steps of a byte
+	Levels   string            // the largest difference of the pictures, in steps of a byte
 	Pictures pictures
 	Plot     plot
 }
@@ -43,14 +43,12 @@ func Render(about About, r *verify.Report) ([]byte, error) {
 		if d.Max/d.Tolerance > v.Worst.Max/v.Worst.Tolerance || v.Worst.Name == "" {
 			v.Worst = d
 		}
-		if d.Name == "image" {
-			v.Levels = d.Max * 128
-		}
 	}
 	var err error
 	if v.Pictures, err = newPictures(r.Got, r.Want); err != nil {
 		return nil, err
 	}
+	v.Levels = steps(v.Pictures.Scale)
 	var b bytes.Buffer
 	if err := tmpl.Execute(&b, v); err != nil {
 		return nil, fmt.Errorf("page: %w", err)
@@ -67,4 +65,12 @@ func number(v float64) string {
 		return "no number"
 	}
 	return fmt.Sprintf("%.1e", v)
+}
+
+// steps writes a difference of values in [-1, 1] in steps of a byte.
+func steps(v float64) string {
+	if n := v * 128; n < 10 {
+		return fmt.Sprintf("%.2g", n)
+	}
+	return fmt.Sprintf("%.0f", v*128)
 }

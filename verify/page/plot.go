@@ -62,7 +62,13 @@ func newPlot(r *verify.Report) plot {
 		pt := point{i, x, s.y(d.Max), d}
 		p.Points = append(p.Points, pt)
 		line = append(line, at(x, pt.Y))
+		if i == 0 {
+			tolerance = append(tolerance, at(left, s.y(d.Tolerance)))
+		}
 		tolerance = append(tolerance, at(x, s.y(d.Tolerance)))
+		if i == len(r.Nodes)-1 {
+			tolerance = append(tolerance, at(plotWidth-right, s.y(d.Tolerance)))
+		}
 		if a, ok := after[d.Name]; ok {
 			p.AfterPoints = append(p.AfterPoints, point{i, x, s.y(a.Max), a})
 			fixed = append(fixed, at(x, s.y(a.Max)))
