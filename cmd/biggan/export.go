@@ -21,16 +21,16 @@ import (
 var exportFormats = []struct {
 	name   string
 	stream bool
-	write  func(ctx context.Context, a *app, m *biggan.Model, out string) ([]string, error)
+	write  func(ctx context.Context, a *app, m *biggan.Model, out string, opset int) ([]string, error)
 }{
-	{"hf", false, func(ctx context.Context, a *app, m *biggan.Model, out string) ([]string, error) {
+	{"hf", false, func(ctx context.Context, a *app, m *biggan.Model, out string, _ int) ([]string, error) {
 		return convert.ExportHF(ctx, m.Weights(), out, a.force)
 	}},
-	{"onnx", true, func(ctx context.Context, a *app, m *biggan.Model, out string) ([]string, error) {
+	{"onnx", true, func(ctx context.Context, a *app, m *biggan.Model, out string, opset int) ([]string, error) {
 		return []string{out}, a.output(out, func(path string, overwrite bool) error {
 			p := a.newProgress("exporting", true)
 			defer p.finish()
-			return exportONNX(ctx, m, path, overwrite, onnxgraph.Options{Progress: p.update})
+			return exportONNX(ctx, m, path, overwrite, onnxgraph.Options{Opset: opset, Progress: p.update})
 		})
 	}},
 }
@@ -45,6 +45,7 @@ func exportNames() []string {
 
 func newExport(a *app) *cobra.Command {
 	var out, to string
+	var opset int
 	cmd := &cobra.Command{
 		Use:   "export MODEL --to hf|onnx -o OUT",
 		Short: "Write a model in another program's format",
@@ -67,6 +68,12 @@ their spectral norms.`,
 				if f.name != to {
 					continue
 				}
+				if f.name != "onnx" && cmd.Flags().Changed("opset") {
+					return usage("--opset is of --to onnx")
+				}
+				if opset < onnxgraph.Opset || opset > onnxgraph.MaxOpset {
+					return usage("--opset %d: want %d to %d", opset, onnxgraph.Opset, onnxgraph.MaxOpset)
+				}
 				if out == "" || out == "-" && !f.stream {
 					return usage("export --to %s needs -o OUT", to)
 				}
@@ -78,7 +85,7 @@ their spectral norms.`,
 					return err
 				}
 				defer m.Close()
-				paths, err := f.write(cmd.Context(), a, m, out)
+				paths, err := f.write(cmd.Context(), a, m, out, opset)
 				if err != nil || out == "-" {
 					return err
 				}
@@ -92,6 +99,7 @@ their spectral norms.`,
 		},
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "folder (hf) or file (onnx) to write; - is stdout (onnx)")
+	cmd.Flags().IntVar(&opset, "opset", onnxgraph.Opset, fmt.Sprintf("of onnx: version of its operators, %d to %d", onnxgraph.Opset, onnxgraph.MaxOpset))
 	cmd.Flags().StringVar(&to, "to", "", "format: "+strings.Join(exportNames(), ", "))
 	return cmd
 }

@@ -8,6 +8,7 @@
 package onnxgraph
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,25 +23,29 @@ import (
 	"github.com/biggan-zoo/biggan/weights"
 )
 
-// Opset is the version of ONNX's operators that models are written in: the lowest that
-// states the axes of Softmax and ReduceSum as they are used here, so that every ONNX Runtime
-// since 1.6 (December 2020) and every later version of the operators runs them. IRVersion is
-// the file format that came with it.
+// Opset is the version of ONNX's operators that models are written in unless another is asked
+// for: the lowest that states the axes of Softmax and ReduceSum as they are used here, so that
+// ONNX Runtime runs them since 1.6 (December 2020). The steps mean the same in all versions up
+// to MaxOpset.
 const (
-	Opset     = 13
-	IRVersion = 7
+	Opset    = 13
+	MaxOpset = Opset + len(irVersions) - 1
 )
+
+// irVersions are the versions of the file format that came with Opset, Opset+1, ...
+var irVersions = [...]int64{7, 7, 8, 8, 8, 8, 9, 9, 10, 10, 11, 12, 13, 13, 13, 14}
 
 const (
 	truncation = "truncation" // the input that picks statistics
 	batch      = "N"          // the free leading dimension
 )
 
-// ErrUnsupported means that a graph has no form in ONNX.
+// ErrUnsupported means that a graph has no form in ONNX, or not in the version asked for.
 var ErrUnsupported = errors.New("no ONNX form")
 
 // Options describe the file.
 type Options struct {
+	Opset           int // Opset to MaxOpset; 0 = Opset
 	ProducerVersion string
 	Doc             string            // of the model
 	Docs            map[string]string // of inputs and outputs, by their names
@@ -58,13 +63,17 @@ func Write(ctx context.Context, w io.Writer, g *graph.Graph, source weights.Sour
 	if err := backend.CheckKeep(g, o.Keep); err != nil {
 		return err
 	}
+	opset := cmp.Or(o.Opset, Opset)
+	if opset < Opset || opset > MaxOpset {
+		return fmt.Errorf("onnxgraph: %w: opset %d, want %d to %d", ErrUnsupported, opset, Opset, MaxOpset)
+	}
 	l := newLowering(g, source, o.Keep)
 	if err := l.run(o.Docs); err != nil {
 		return err
 	}
 	m := &onnxpb.Model{
-		IrVersion: IRVersion, ProducerName: "biggan", ProducerVersion: o.ProducerVersion, Doc: o.Doc, Graph: l.out,
-		Opsets: []*onnxpb.Opset{{Version: Opset}},
+		IrVersion: irVersions[opset-Opset], ProducerName: "biggan", ProducerVersion: o.ProducerVersion, Doc: o.Doc, Graph: l.out,
+		Opsets: []*onnxpb.Opset{{Version: int64(opset)}},
 	}
 	for _, key := range slices.Sorted(maps.Keys(o.Metadata)) {
 		m.Metadata = append(m.Metadata, &onnxpb.Property{Key: key, Value: o.Metadata[key]})

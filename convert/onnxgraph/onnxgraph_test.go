@@ -117,7 +117,7 @@ func TestStructure(t *testing.T) {
 		t.Run(c.src, func(t *testing.T) {
 			w, g := open(t, c.src, c.config)
 			m := write(t, g, w, onnxgraph.Options{Doc: "doc", Metadata: map[string]string{"b": "2", "a": "1"}, Docs: map[string]string{"y": "classes"}})
-			if m.IrVersion != onnxgraph.IRVersion || len(m.Opsets) != 1 || m.Opsets[0].Version != onnxgraph.Opset || m.Doc != "doc" || m.ProducerName != "biggan" {
+			if m.IrVersion != 7 || len(m.Opsets) != 1 || m.Opsets[0].Version != 13 || m.Doc != "doc" || m.ProducerName != "biggan" {
 				t.Errorf("IR version %d, opsets %v, doc %q, producer %q", m.IrVersion, m.Opsets, m.Doc, m.ProducerName)
 			}
 			if len(m.Metadata) != 2 || m.Metadata[0].Key != "a" || m.Metadata[1].Value != "2" {
@@ -245,6 +245,19 @@ func TestKeep(t *testing.T) {
 	}
 	if err := onnxgraph.Write(t.Context(), io.Discard, g, w, onnxgraph.Options{Keep: []string{"nothing"}}); err == nil {
 		t.Error("an unknown node is kept")
+	}
+}
+
+// TestOpsets refuses versions that were not tried.
+func TestOpsets(t *testing.T) {
+	w, g := open(t, "letters", "")
+	for _, opset := range []int{-1, onnxgraph.Opset - 1, onnxgraph.MaxOpset + 1} {
+		if err := onnxgraph.Write(t.Context(), io.Discard, g, w, onnxgraph.Options{Opset: opset}); !errors.Is(err, onnxgraph.ErrUnsupported) {
+			t.Errorf("opset %d: %v", opset, err)
+		}
+	}
+	if m := write(t, g, w, onnxgraph.Options{Opset: 21}); m.Opsets[0].Version != 21 || m.IrVersion != 10 {
+		t.Errorf("opset %v in IR version %d", m.Opsets, m.IrVersion)
 	}
 }
 

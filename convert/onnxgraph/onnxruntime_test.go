@@ -36,7 +36,7 @@ type session struct {
 }
 
 // onnxRuntime compiles to ONNX Runtime. Every model passes onnx.checker before it runs.
-func onnxRuntime(t *testing.T, g *graph.Graph, w weights.Source) func(keep []string) (backend.Program, error) {
+func onnxRuntime(t *testing.T, g *graph.Graph, w weights.Source, opset int) func(keep []string) (backend.Program, error) {
 	t.Helper()
 	script, err := filepath.Abs("testdata/ort.py")
 	if err != nil {
@@ -50,7 +50,7 @@ func onnxRuntime(t *testing.T, g *graph.Graph, w weights.Source) func(keep []str
 		}
 		defer f.Close()
 		out := bufio.NewWriter(f)
-		if err := onnxgraph.Write(t.Context(), out, g, w, onnxgraph.Options{Keep: keep}); err != nil {
+		if err := onnxgraph.Write(t.Context(), out, g, w, onnxgraph.Options{Keep: keep, Opset: opset}); err != nil {
 			return nil, err
 		}
 		return s, out.Flush()
@@ -157,7 +157,7 @@ func TestReference(t *testing.T) {
 		if _, generator := g.Input("z"); !generator {
 			continue // TestRecordings
 		}
-		compile := onnxRuntime(t, g, w)
+		compile := onnxRuntime(t, g, w, 0)
 		for i, truncation := range truncations {
 			if i > 0 && (g.Grid.Rows == 0 || i > 3 && c.src != "letters" && c.src != "tfhub/biggan-tiny/module.tar.gz") {
 				break // one set of statistics
@@ -187,10 +187,25 @@ func TestRecordings(t *testing.T) {
 			t.Fatalf("%s: recordings %v, %v", c.src, recordings, err)
 		}
 		w, g := open(t, c.src, c.config)
-		compile := onnxRuntime(t, g, w)
+		compile := onnxRuntime(t, g, w, 0)
 		for _, path := range recordings {
 			r, err := verify.Recording(t.Context(), g, w, compile, openFile(t, path), path, verify.Options{Tolerance: tolerance})
 			judge(t, path, r, err)
+		}
+	}
+}
+
+// TestEveryOpset compares a generator and a discriminator in those versions that changed an
+// operator which they use.
+func TestEveryOpset(t *testing.T) {
+	for src, recording := range map[string]string{
+		"letters": "letters/hf_t0.40.safetensors", "biggan-pytorch/biggan64/D.pth": "biggan-pytorch/biggan64/d_recording.safetensors",
+	} {
+		w, g := open(t, src, "")
+		for _, opset := range []int{14, 18, 19, 21, 22, onnxgraph.MaxOpset} {
+			f := openFile(t, goldentest.Path(t, recording))
+			r, err := verify.Recording(t.Context(), g, w, onnxRuntime(t, g, w, opset), f, recording, verify.Options{Tolerance: tolerance})
+			judge(t, fmt.Sprintf("%s in opset %d", src, opset), r, err)
 		}
 	}
 }
@@ -212,7 +227,7 @@ func TestFullSize(t *testing.T) {
 			t.Fatal(err)
 		}
 		w, g := openModel(t, path)
-		compile := onnxRuntime(t, g, w)
+		compile := onnxRuntime(t, g, w, 0)
 		for _, truncation := range c.truncations {
 			n := 1
 			if truncation == 0.437 {
