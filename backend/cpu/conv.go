@@ -28,7 +28,7 @@ type method interface {
 	// reserve makes room for the packed weights.
 	reserve()
 	// add packs the weights of outputs [from,to) of a node as outputs from at.
-	add(values []float32, from, to, at int)
+	add(k *kernel.Set, values []float32, from, to, at int)
 	run(e *env, s *convStep) error
 	// scratch is how many values a thread needs.
 	scratch() int
@@ -111,7 +111,7 @@ func (s *convStep) finish(e *env, from, count, col, n int) {
 }
 
 // pack reads the weights and biases of all nodes.
-func (s *convStep) pack(w weights.Source) error {
+func (s *convStep) pack(w weights.Source, k *kernel.Set) error {
 	factor := 1.0
 	if s.factor != nil {
 		var gamma [1]float64
@@ -132,7 +132,7 @@ func (s *convStep) pack(w weights.Source) error {
 		if s.to > 0 {
 			from, to = s.from, s.to
 		}
-		s.method.add(values, from, to, at)
+		s.method.add(k, values, from, to, at)
 		if n.Bias != nil {
 			bias := make([]float32, n.Bias.Elements())
 			if err := w.Float32s(bias, n.Bias.Name); err != nil {

@@ -78,7 +78,7 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	l := newLowering(g, w, o.Keep)
+	l := newLowering(g, w, set, o.Keep)
 	if err := l.lower(); err != nil {
 		return nil, err
 	}

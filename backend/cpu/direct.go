@@ -43,24 +43,24 @@ func (d *direct) reserve() {
 	}
 }
 
-// add sums, for each tap of a phase, the kernel positions that fall on it.
-func (d *direct) add(values []float32, from, to, at int) {
+// add packs a panel of outputs at a time, tap by tap; of a phase, taps are sums of the
+// kernel's values.
+func (d *direct) add(_ *kernel.Set, values []float32, from, to, at int) {
 	area, k := d.size*d.size, d.depth()
+	g := make([]float32, len(d.phases[0].taps)*kernel.NR)
 	for i, p := range d.phases {
 		sources := p.sources(d.size)
-		for o := from; o < to; o++ {
+		for o := from; o < to; {
 			col := at + o - from
+			n := min(to-o, kernel.NR-col%kernel.NR)
 			panel := d.packed[i][col/kernel.NR*k*kernel.NR+col%kernel.NR:]
-			for t, positions := range sources {
-				for ch := range d.channels {
-					kernelOf := values[(o*d.channels+ch)*area:][:area]
-					var sum float32
-					for _, position := range positions {
-						sum += kernelOf[position]
-					}
-					panel[(t*d.channels+ch)*kernel.NR] = sum
+			for ch := range d.channels {
+				gather(g, values[(o*d.channels+ch)*area:], d.channels*area, n, sources)
+				for t := range sources {
+					copy(panel[(t*d.channels+ch)*kernel.NR:][:n], g[t*kernel.NR:])
 				}
 			}
+			o += n
 		}
 	}
 }

@@ -12,10 +12,11 @@ import (
 
 // lowering turns a graph into steps. Vectors come first, for they depend on no map.
 type lowering struct {
-	graph *graph.Graph
-	w     weights.Source
-	wants map[*graph.Node][]string // names under which a node's value is returned
-	users [][]*graph.Node          // by node id, one entry a use
+	graph   *graph.Graph
+	w       weights.Source
+	kernels *kernel.Set
+	wants   map[*graph.Node][]string // names under which a node's value is returned
+	users   [][]*graph.Node          // by node id, one entry a use
 
 	vectorOf map[*graph.Node]*vector
 	viewOf   map[*graph.Node]view
@@ -36,9 +37,9 @@ type lowering struct {
 	packers     []func() error
 }
 
-func newLowering(g *graph.Graph, w weights.Source, keep []string) *lowering {
+func newLowering(g *graph.Graph, w weights.Source, k *kernel.Set, keep []string) *lowering {
 	l := &lowering{
-		graph: g, w: w, wants: map[*graph.Node][]string{}, users: make([][]*graph.Node, len(g.Nodes)),
+		graph: g, w: w, kernels: k, wants: map[*graph.Node][]string{}, users: make([][]*graph.Node, len(g.Nodes)),
 		vectorOf: map[*graph.Node]*vector{}, viewOf: map[*graph.Node]view{},
 		late: map[*graph.Node]bool{}, owner: map[*graph.Node]*convStep{}, pending: map[*graph.Node]*convStep{},
 	}
@@ -419,7 +420,7 @@ func (l *lowering) emitConv(s *convStep, lazyUp bool) view {
 }
 
 func (l *lowering) packConv(s *convStep) {
-	l.packers = append(l.packers, func() error { return s.pack(l.w) })
+	l.packers = append(l.packers, func() error { return s.pack(l.w, l.kernels) })
 }
 
 // sum lets the waiting convolution store it, or adds views.

@@ -133,12 +133,17 @@ func (s *linearStep) pack(w weights.Source) error {
 		if n.Op == graph.Embed { // [in, out]
 			outStride, inStride = 1, outs
 		}
-		for o := range outs {
+		for o := 0; o < outs; {
 			col := s.starts[i] + o
+			count := min(outs-o, kernel.NR-col%kernel.NR)
 			panel := s.packed[col/kernel.NR*k*kernel.NR+col%kernel.NR:]
 			for l := range k {
-				panel[l*kernel.NR] = values[o*outStride+l*inStride]
+				row, from := panel[l*kernel.NR:][:count], values[o*outStride+l*inStride:]
+				for j := range row {
+					row[j] = from[j*outStride]
+				}
 			}
+			o += count
 		}
 		if n.Bias != nil {
 			if err := w.Float32s(s.bias[s.starts[i]:s.starts[i]+outs], n.Bias.Name); err != nil {

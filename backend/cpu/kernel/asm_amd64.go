@@ -26,6 +26,9 @@ var setAVX512 = &Set{
 	output: map[int]outputFunc{
 		2: outputWith(output2of4AVX512), 3: outputWith(output3of4AVX512), 4: outputWith(output4of6AVX512), 5: outputWith(output5of6AVX512),
 	},
+	weights: map[int]weightsFunc{
+		2: weightsWith(weights3of4AVX512), 3: weightsWith(weights2of4AVX512), 4: weightsWith(weights3of6AVX512), 5: weightsWith(weights2of6AVX512),
+	},
 }
 
 var setAVX2 = &Set{
@@ -35,6 +38,9 @@ var setAVX2 = &Set{
 	input: map[int]inputFunc{4: inputWith(input4AVX2), 6: inputWith(input6AVX2)},
 	output: map[int]outputFunc{
 		2: outputWith(output2of4AVX2), 3: outputWith(output3of4AVX2), 4: outputWith(output4of6AVX2), 5: outputWith(output5of6AVX2),
+	},
+	weights: map[int]weightsFunc{
+		2: weightsWith(weights3of4AVX2), 3: weightsWith(weights2of4AVX2), 4: weightsWith(weights3of6AVX2), 5: weightsWith(weights2of6AVX2),
 	},
 }
 
@@ -114,5 +120,11 @@ func inputWith(f func(dst *float32, plane int, dstTile int, src *float32, row in
 func outputWith(f func(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)) outputFunc {
 	return func(_ *Winograd, t Tiles, dst, src, bias []float32, add bool, temp []float32) {
 		f(&dst[0], 4*t.Row, 4*t.Pixel, 4*t.Tile, &src[0], 4*t.Plane, 4*t.Next, t.Count, t.Channels, &bias[0], flag(add), &temp[0])
+	}
+}
+
+func weightsWith(f func(dst *float32, plane int, src *float32, tap int, n int, temp *float32)) weightsFunc {
+	return func(_ *Winograd, dst []float32, plane int, src []float32, tap, n int, temp []float32) {
+		f(&dst[0], 4*plane, &src[0], 4*tap, n, &temp[0])
 	}
 }

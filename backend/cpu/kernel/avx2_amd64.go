@@ -26,7 +26,13 @@ func input4AVX2(dst *float32, plane int, dstTile int, src *float32, row int, pix
 func output2of4AVX2(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
 
 //go:noescape
+func weights3of4AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+
+//go:noescape
 func output3of4AVX2(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
+
+//go:noescape
+func weights2of4AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
 
 //go:noescape
 func input6AVX2(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
@@ -35,7 +41,13 @@ func input6AVX2(dst *float32, plane int, dstTile int, src *float32, row int, pix
 func output4of6AVX2(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
 
 //go:noescape
+func weights3of6AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+
+//go:noescape
 func output5of6AVX2(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
+
+//go:noescape
+func weights2of6AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
 
 //go:noescape
 func tile1xAVX2(k int, a *float32, lda int, b *float32, c *float32, ldc int, columns int, add int)

@@ -1087,6 +1087,315 @@ done26:
 	VZEROUPPER
 	RET
 
+// func weights3of4AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX, FMA3
+TEXT ·weights3of4AVX2(SB), NOSPLIT, $0-48
+	MOVQ    temp+40(FP), AX
+	MOVQ    dst+0(FP), CX
+	MOVQ    plane+8(FP), DX
+	MOVQ    src+16(FP), BX
+	MOVQ    tap+24(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	MOVQ    R8, R9
+	NEGQ    R9
+	LEAQ    laneMask<>+32(SB), R10
+	VMOVUPS (R10)(R9*4), Y0
+	XORQ    R9, R9
+
+loop35:
+	CMPQ         R9, DI
+	JGE          rest36
+	LEAQ         (BX)(R9*1), R10
+	VMOVUPS      (R10), Y1
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y2
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y3
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y4
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y5
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y6
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y7
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y8
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y9
+	ADDQ         SI, R10
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y10
+	VMOVUPS      Y10, (AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y7, Y1
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y1, Y10
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y4, Y10
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y4, Y1
+	VMOVUPS      Y10, 96(AX)
+	VMOVUPS      Y1, 192(AX)
+	VMOVAPS      Y7, Y1
+	VMOVUPS      Y1, 288(AX)
+	VMULPS       cAVX2bf800000<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y2, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y8, Y1
+	VMOVAPS      Y5, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y1, 224(AX)
+	VMOVAPS      Y8, Y1
+	VMOVUPS      Y1, 320(AX)
+	VMULPS       cAVX2bf800000<>+0(SB), Y3, Y1
+	VMOVUPS      Y1, 64(AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y3, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y9, Y1
+	VMOVAPS      Y6, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y3
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y3, 160(AX)
+	VMOVUPS      Y1, 256(AX)
+	VMOVAPS      Y9, Y1
+	VMOVUPS      Y1, 352(AX)
+	LEAQ         (CX)(R9*1), R10
+	VMOVUPS      (AX), Y1
+	VMOVUPS      32(AX), Y2
+	VMOVUPS      64(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(DX*1)
+	VMOVUPS      Y1, (R10)(DX*2)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         DX, R10
+	VMOVUPS      96(AX), Y1
+	VMOVUPS      128(AX), Y2
+	VMOVUPS      160(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(DX*1)
+	VMOVUPS      Y1, (R10)(DX*2)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         DX, R10
+	VMOVUPS      192(AX), Y1
+	VMOVUPS      224(AX), Y2
+	VMOVUPS      256(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(DX*1)
+	VMOVUPS      Y1, (R10)(DX*2)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         DX, R10
+	VMOVUPS      288(AX), Y1
+	VMOVUPS      320(AX), Y2
+	VMOVUPS      352(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(DX*1)
+	VMOVUPS      Y1, (R10)(DX*2)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R10)(R11*1)
+	ADDQ         $0x20, R9
+	JMP          loop35
+
+rest36:
+	TESTQ        R8, R8
+	JZ           done37
+	LEAQ         (BX)(R9*1), BX
+	VMASKMOVPS   (BX), Y0, Y1
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y2
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y3
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y4
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y5
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y6
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y7
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y8
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y9
+	ADDQ         SI, BX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y10
+	VMOVUPS      Y10, (AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y7, Y1
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y1, Y10
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y4, Y10
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y4, Y1
+	VMOVUPS      Y10, 96(AX)
+	VMOVUPS      Y1, 192(AX)
+	VMOVAPS      Y7, Y1
+	VMOVUPS      Y1, 288(AX)
+	VMULPS       cAVX2bf800000<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y2, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y8, Y1
+	VMOVAPS      Y5, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y1, 224(AX)
+	VMOVAPS      Y8, Y1
+	VMOVUPS      Y1, 320(AX)
+	VMULPS       cAVX2bf800000<>+0(SB), Y3, Y1
+	VMOVUPS      Y1, 64(AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y3, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y9, Y1
+	VMOVAPS      Y6, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y3
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y3, 160(AX)
+	VMOVUPS      Y1, 256(AX)
+	VMOVAPS      Y9, Y1
+	VMOVUPS      Y1, 352(AX)
+	LEAQ         (CX)(R9*1), CX
+	VMOVUPS      (AX), Y1
+	VMOVUPS      32(AX), Y2
+	VMOVUPS      64(AX), Y3
+	LEAQ         (DX)(DX*2), BX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*2)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(BX*1)
+	LEAQ         (CX)(BX*1), CX
+	ADDQ         DX, CX
+	VMOVUPS      96(AX), Y1
+	VMOVUPS      128(AX), Y2
+	VMOVUPS      160(AX), Y3
+	LEAQ         (DX)(DX*2), BX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*2)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(BX*1)
+	LEAQ         (CX)(BX*1), CX
+	ADDQ         DX, CX
+	VMOVUPS      192(AX), Y1
+	VMOVUPS      224(AX), Y2
+	VMOVUPS      256(AX), Y3
+	LEAQ         (DX)(DX*2), BX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*2)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(BX*1)
+	LEAQ         (CX)(BX*1), CX
+	ADDQ         DX, CX
+	VMOVUPS      288(AX), Y1
+	VMOVUPS      320(AX), Y2
+	VMOVUPS      352(AX), Y3
+	LEAQ         (DX)(DX*2), AX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*2)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
+
+done37:
+	VZEROUPPER
+	RET
+
+DATA cAVX2bf800000<>+0(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+4(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+8(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+12(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+16(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+20(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+24(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+28(SB)/4, $0xbf800000
+GLOBL cAVX2bf800000<>(SB), RODATA|NOPTR, $32
+
 // func output3of4AVX2(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
 // Requires: AVX
 TEXT ·output3of4AVX2(SB), NOSPLIT, $8-96
@@ -1107,12 +1416,12 @@ TEXT ·output3of4AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile35:
+tile38:
 	XORQ R9, R9
 
-loop36:
+loop39:
 	CMPQ    R9, DI
-	JGE     rest37
+	JGE     rest40
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R11
 	VMOVUPS (R10), Y1
@@ -1197,7 +1506,7 @@ loop36:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain39
+	JZ      plain42
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -1207,9 +1516,9 @@ loop36:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done40
+	JMP     done43
 
-plain39:
+plain42:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -1217,7 +1526,7 @@ plain39:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done40:
+done43:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 128(AX), Y3
@@ -1232,7 +1541,7 @@ done40:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain41
+	JZ      plain44
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -1242,9 +1551,9 @@ done40:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done42
+	JMP     done45
 
-plain41:
+plain44:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -1252,7 +1561,7 @@ plain41:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done42:
+done45:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 160(AX), Y3
@@ -1267,7 +1576,7 @@ done42:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain43
+	JZ      plain46
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
@@ -1277,9 +1586,9 @@ done42:
 	VMOVUPS (R10)(SI*2), Y1
 	VADDPS  Y1, Y4, Y1
 	VMOVUPS Y1, (R10)(SI*2)
-	JMP     done44
+	JMP     done47
 
-plain43:
+plain46:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -1287,13 +1596,13 @@ plain43:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done44:
+done47:
 	ADDQ $0x20, R9
-	JMP  loop36
+	JMP  loop39
 
-rest37:
+rest40:
 	TESTQ      R8, R8
-	JZ         done38
+	JZ         done41
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R11
 	VMASKMOVPS (R10), Y0, Y1
@@ -1378,7 +1687,7 @@ rest37:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain45
+	JZ         plain48
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -1388,9 +1697,9 @@ rest37:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done46
+	JMP        done49
 
-plain45:
+plain48:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -1398,7 +1707,7 @@ plain45:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done46:
+done49:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    128(AX), Y3
@@ -1413,7 +1722,7 @@ done46:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain47
+	JZ         plain50
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -1423,9 +1732,9 @@ done46:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done48
+	JMP        done51
 
-plain47:
+plain50:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -1433,7 +1742,7 @@ plain47:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done48:
+done51:
 	ADDQ       R9, R10
 	VMOVUPS    64(AX), Y2
 	VMOVUPS    160(AX), Y3
@@ -1448,7 +1757,7 @@ done48:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain49
+	JZ         plain52
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
@@ -1458,9 +1767,9 @@ done48:
 	VMASKMOVPS (R10)(SI*2), Y0, Y1
 	VADDPS     Y1, Y4, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*2)
-	JMP        done50
+	JMP        done53
 
-plain49:
+plain52:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -1468,14 +1777,247 @@ plain49:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done50:
-done38:
+done53:
+done41:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile35
+	JNZ  tile38
+	VZEROUPPER
+	RET
+
+// func weights2of4AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX, FMA3
+TEXT ·weights2of4AVX2(SB), NOSPLIT, $0-48
+	MOVQ    temp+40(FP), AX
+	MOVQ    dst+0(FP), CX
+	MOVQ    plane+8(FP), DX
+	MOVQ    src+16(FP), BX
+	MOVQ    tap+24(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	MOVQ    R8, R9
+	NEGQ    R9
+	LEAQ    laneMask<>+32(SB), R10
+	VMOVUPS (R10)(R9*4), Y0
+	XORQ    R9, R9
+
+loop54:
+	CMPQ         R9, DI
+	JGE          rest55
+	LEAQ         (BX)(R9*1), R10
+	VMOVUPS      (R10), Y1
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y2
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y3
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y4
+	ADDQ         SI, R10
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y5
+	VMOVUPS      Y5, (AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y1, Y6
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y5, Y1
+	VMOVUPS      Y6, 64(AX)
+	VMOVUPS      Y1, 128(AX)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, 192(AX)
+	VMULPS       cAVX2bf800000<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVAPS      Y4, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y3
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y1, 160(AX)
+	VMOVAPS      Y4, Y1
+	VMOVUPS      Y1, 224(AX)
+	LEAQ         (CX)(R9*1), R10
+	VMOVUPS      (AX), Y1
+	VMOVUPS      32(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(DX*1)
+	VMOVUPS      Y1, (R10)(DX*2)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         DX, R10
+	VMOVUPS      64(AX), Y1
+	VMOVUPS      96(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(DX*1)
+	VMOVUPS      Y1, (R10)(DX*2)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         DX, R10
+	VMOVUPS      128(AX), Y1
+	VMOVUPS      160(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(DX*1)
+	VMOVUPS      Y1, (R10)(DX*2)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         DX, R10
+	VMOVUPS      192(AX), Y1
+	VMOVUPS      224(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(DX*1)
+	VMOVUPS      Y1, (R10)(DX*2)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R10)(R11*1)
+	ADDQ         $0x20, R9
+	JMP          loop54
+
+rest55:
+	TESTQ        R8, R8
+	JZ           done56
+	LEAQ         (BX)(R9*1), BX
+	VMASKMOVPS   (BX), Y0, Y1
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y2
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y3
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y4
+	ADDQ         SI, BX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y5
+	VMOVUPS      Y5, (AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y1, Y6
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y5, Y1
+	VMOVUPS      Y6, 64(AX)
+	VMOVUPS      Y1, 128(AX)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, 192(AX)
+	VMULPS       cAVX2bf800000<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVAPS      Y4, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y2, Y3
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y1, 160(AX)
+	VMOVAPS      Y4, Y1
+	VMOVUPS      Y1, 224(AX)
+	LEAQ         (CX)(R9*1), CX
+	VMOVUPS      (AX), Y1
+	VMOVUPS      32(AX), Y2
+	LEAQ         (DX)(DX*2), BX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*2)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(BX*1)
+	LEAQ         (CX)(BX*1), CX
+	ADDQ         DX, CX
+	VMOVUPS      64(AX), Y1
+	VMOVUPS      96(AX), Y2
+	LEAQ         (DX)(DX*2), BX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*2)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(BX*1)
+	LEAQ         (CX)(BX*1), CX
+	ADDQ         DX, CX
+	VMOVUPS      128(AX), Y1
+	VMOVUPS      160(AX), Y2
+	LEAQ         (DX)(DX*2), BX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*2)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(BX*1)
+	LEAQ         (CX)(BX*1), CX
+	ADDQ         DX, CX
+	VMOVUPS      192(AX), Y1
+	VMOVUPS      224(AX), Y2
+	LEAQ         (DX)(DX*2), AX
+	VMULPS       cAVX2bf800000<>+0(SB), Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX23f000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23f000000<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23f000000<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*2)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
+
+done56:
 	VZEROUPPER
 	RET
 
@@ -1499,12 +2041,12 @@ TEXT ·input6AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile51:
+tile57:
 	XORQ R9, R9
 
-loop52:
+loop58:
 	CMPQ         R9, DI
-	JGE          rest53
+	JGE          rest59
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -1968,11 +2510,11 @@ loop52:
 	VADDPS       Y6, Y1, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop52
+	JMP          loop58
 
-rest53:
+rest59:
 	TESTQ        R8, R8
-	JZ           done54
+	JZ           done60
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -2436,13 +2978,13 @@ rest53:
 	VADDPS       Y6, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (R11)
 
-done54:
+done60:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile51
+	JNZ  tile57
 	VZEROUPPER
 	RET
 
@@ -2516,12 +3058,12 @@ TEXT ·output4of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile55:
+tile61:
 	XORQ R9, R9
 
-loop56:
+loop62:
 	CMPQ        R9, DI
-	JGE         rest57
+	JGE         rest63
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -2722,7 +3264,7 @@ loop56:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain59
+	JZ          plain65
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -2735,9 +3277,9 @@ loop56:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done60
+	JMP         done66
 
-plain59:
+plain65:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -2747,7 +3289,7 @@ plain59:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done60:
+done66:
 	ADDQ        R11, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     160(AX), Y3
@@ -2771,7 +3313,7 @@ done60:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain61
+	JZ          plain67
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -2784,9 +3326,9 @@ done60:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done62
+	JMP         done68
 
-plain61:
+plain67:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -2796,7 +3338,7 @@ plain61:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done62:
+done68:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -2820,7 +3362,7 @@ done62:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain63
+	JZ          plain69
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -2833,9 +3375,9 @@ done62:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done64
+	JMP         done70
 
-plain63:
+plain69:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -2845,7 +3387,7 @@ plain63:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done64:
+done70:
 	ADDQ        R11, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -2869,7 +3411,7 @@ done64:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain65
+	JZ          plain71
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -2882,9 +3424,9 @@ done64:
 	VMOVUPS     (R10)(R12*1), Y1
 	VADDPS      Y1, Y4, Y1
 	VMOVUPS     Y1, (R10)(R12*1)
-	JMP         done66
+	JMP         done72
 
-plain65:
+plain71:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -2894,13 +3436,13 @@ plain65:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done66:
+done72:
 	ADDQ $0x20, R9
-	JMP  loop56
+	JMP  loop62
 
-rest57:
+rest63:
 	TESTQ       R8, R8
-	JZ          done58
+	JZ          done64
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -3101,7 +3643,7 @@ rest57:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain67
+	JZ          plain73
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -3114,9 +3656,9 @@ rest57:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done68
+	JMP         done74
 
-plain67:
+plain73:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3126,7 +3668,7 @@ plain67:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done68:
+done74:
 	ADDQ        R9, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     160(AX), Y3
@@ -3150,7 +3692,7 @@ done68:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain69
+	JZ          plain75
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -3163,9 +3705,9 @@ done68:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done70
+	JMP         done76
 
-plain69:
+plain75:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3175,7 +3717,7 @@ plain69:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done70:
+done76:
 	ADDQ        R9, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -3199,7 +3741,7 @@ done70:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain71
+	JZ          plain77
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -3212,9 +3754,9 @@ done70:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done72
+	JMP         done78
 
-plain71:
+plain77:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3224,7 +3766,7 @@ plain71:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done72:
+done78:
 	ADDQ        R9, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -3248,7 +3790,7 @@ done72:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain73
+	JZ          plain79
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -3261,9 +3803,9 @@ done72:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y1
 	VADDPS      Y1, Y4, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(R11*1)
-	JMP         done74
+	JMP         done80
 
-plain73:
+plain79:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3273,14 +3815,14 @@ plain73:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done74:
-done58:
+done80:
+done64:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile55
+	JNZ  tile61
 	VZEROUPPER
 	RET
 
@@ -3314,6 +3856,627 @@ DATA cAVX2403504f3<>+24(SB)/4, $0x403504f3
 DATA cAVX2403504f3<>+28(SB)/4, $0x403504f3
 GLOBL cAVX2403504f3<>(SB), RODATA|NOPTR, $32
 
+// func weights3of6AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX, FMA3
+TEXT ·weights3of6AVX2(SB), NOSPLIT, $0-48
+	MOVQ    temp+40(FP), AX
+	MOVQ    dst+0(FP), CX
+	MOVQ    plane+8(FP), DX
+	MOVQ    src+16(FP), BX
+	MOVQ    tap+24(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	MOVQ    R8, R9
+	NEGQ    R9
+	LEAQ    laneMask<>+32(SB), R10
+	VMOVUPS (R10)(R9*4), Y0
+	XORQ    R9, R9
+
+loop81:
+	CMPQ         R9, DI
+	JGE          rest82
+	LEAQ         (BX)(R9*1), R10
+	VMOVUPS      (R10), Y1
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y2
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y3
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y4
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y5
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y6
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y7
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y8
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y9
+	ADDQ         SI, R10
+	VMOVAPS      Y1, Y10
+	VMOVUPS      Y10, (AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y10
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y7, Y10
+	VMOVAPS      Y4, Y11
+	VMOVAPS      Y10, Y12
+	VMOVAPS      Y10, Y10
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y11, Y12
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y11, Y10
+	VMOVUPS      Y12, 96(AX)
+	VMOVUPS      Y10, 192(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y7, Y1
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y1, Y10
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y4, Y10
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y4, Y1
+	VMOVUPS      Y10, 288(AX)
+	VMOVUPS      Y1, 384(AX)
+	VMOVAPS      Y7, Y1
+	VMOVUPS      Y1, 480(AX)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y2, Y1
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y8, Y1
+	VMOVAPS      Y5, Y4
+	VMOVAPS      Y1, Y7
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y7
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y1
+	VMOVUPS      Y7, 128(AX)
+	VMOVUPS      Y1, 224(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y2, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y8, Y1
+	VMOVAPS      Y5, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, 320(AX)
+	VMOVUPS      Y1, 416(AX)
+	VMOVAPS      Y8, Y1
+	VMOVUPS      Y1, 512(AX)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, 64(AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y3, Y1
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y9, Y1
+	VMOVAPS      Y6, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, 160(AX)
+	VMOVUPS      Y1, 256(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y3, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y9, Y1
+	VMOVAPS      Y6, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y3
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y3, 352(AX)
+	VMOVUPS      Y1, 448(AX)
+	VMOVAPS      Y9, Y1
+	VMOVUPS      Y1, 544(AX)
+	LEAQ         (CX)(R9*1), R10
+	VMOVUPS      (AX), Y1
+	VMOVUPS      32(AX), Y2
+	VMOVUPS      64(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMOVUPS      Y6, (R10)(DX*1)
+	VMOVUPS      Y4, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      96(AX), Y1
+	VMOVUPS      128(AX), Y2
+	VMOVUPS      160(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMOVUPS      Y6, (R10)(DX*1)
+	VMOVUPS      Y4, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      192(AX), Y1
+	VMOVUPS      224(AX), Y2
+	VMOVUPS      256(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMOVUPS      Y6, (R10)(DX*1)
+	VMOVUPS      Y4, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      288(AX), Y1
+	VMOVUPS      320(AX), Y2
+	VMOVUPS      352(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMOVUPS      Y6, (R10)(DX*1)
+	VMOVUPS      Y4, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      384(AX), Y1
+	VMOVUPS      416(AX), Y2
+	VMOVUPS      448(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMOVUPS      Y6, (R10)(DX*1)
+	VMOVUPS      Y4, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      480(AX), Y1
+	VMOVUPS      512(AX), Y2
+	VMOVUPS      544(AX), Y3
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMOVUPS      Y6, (R10)(DX*1)
+	VMOVUPS      Y4, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, (R12)
+	ADDQ         $0x20, R9
+	JMP          loop81
+
+rest82:
+	TESTQ        R8, R8
+	JZ           done83
+	LEAQ         (BX)(R9*1), BX
+	VMASKMOVPS   (BX), Y0, Y1
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y2
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y3
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y4
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y5
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y6
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y7
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y8
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y9
+	ADDQ         SI, BX
+	VMOVAPS      Y1, Y10
+	VMOVUPS      Y10, (AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y10
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y7, Y10
+	VMOVAPS      Y4, Y11
+	VMOVAPS      Y10, Y12
+	VMOVAPS      Y10, Y10
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y11, Y12
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y11, Y10
+	VMOVUPS      Y12, 96(AX)
+	VMOVUPS      Y10, 192(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y7, Y1
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y1, Y10
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y4, Y10
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y4, Y1
+	VMOVUPS      Y10, 288(AX)
+	VMOVUPS      Y1, 384(AX)
+	VMOVAPS      Y7, Y1
+	VMOVUPS      Y1, 480(AX)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y2, Y1
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y8, Y1
+	VMOVAPS      Y5, Y4
+	VMOVAPS      Y1, Y7
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y7
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y1
+	VMOVUPS      Y7, 128(AX)
+	VMOVUPS      Y1, 224(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y2, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y8, Y1
+	VMOVAPS      Y5, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, 320(AX)
+	VMOVUPS      Y1, 416(AX)
+	VMOVAPS      Y8, Y1
+	VMOVUPS      Y1, 512(AX)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, 64(AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y3, Y1
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y9, Y1
+	VMOVAPS      Y6, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y4, 160(AX)
+	VMOVUPS      Y1, 256(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y3, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y9, Y1
+	VMOVAPS      Y6, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y3
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y3, 352(AX)
+	VMOVUPS      Y1, 448(AX)
+	VMOVAPS      Y9, Y1
+	VMOVUPS      Y1, 544(AX)
+	LEAQ         (CX)(R9*1), CX
+	VMOVUPS      (AX), Y1
+	VMOVUPS      32(AX), Y2
+	VMOVUPS      64(AX), Y3
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMASKMOVPS   Y6, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y4, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      96(AX), Y1
+	VMOVUPS      128(AX), Y2
+	VMOVUPS      160(AX), Y3
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMASKMOVPS   Y6, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y4, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      192(AX), Y1
+	VMOVUPS      224(AX), Y2
+	VMOVUPS      256(AX), Y3
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMASKMOVPS   Y6, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y4, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      288(AX), Y1
+	VMOVUPS      320(AX), Y2
+	VMOVUPS      352(AX), Y3
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMASKMOVPS   Y6, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y4, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      384(AX), Y1
+	VMOVUPS      416(AX), Y2
+	VMOVUPS      448(AX), Y3
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMASKMOVPS   Y6, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y4, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      480(AX), Y1
+	VMOVUPS      512(AX), Y2
+	VMOVUPS      544(AX), Y3
+	LEAQ         (DX)(DX*2), AX
+	LEAQ         (CX)(DX*4), BX
+	ADDQ         DX, BX
+	VMOVAPS      Y1, Y4
+	VMASKMOVPS   Y4, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y4
+	VFMADD231PS  cAVX2beaaaaab<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y5, Y4
+	VMASKMOVPS   Y6, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y4, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VFMADD231PS  cAVX23eaaaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(AX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y3, Y1
+	VMASKMOVPS   Y1, Y0, (BX)
+
+done83:
+	VZEROUPPER
+	RET
+
+DATA cAVX2bf2aaaab<>+0(SB)/4, $0xbf2aaaab
+DATA cAVX2bf2aaaab<>+4(SB)/4, $0xbf2aaaab
+DATA cAVX2bf2aaaab<>+8(SB)/4, $0xbf2aaaab
+DATA cAVX2bf2aaaab<>+12(SB)/4, $0xbf2aaaab
+DATA cAVX2bf2aaaab<>+16(SB)/4, $0xbf2aaaab
+DATA cAVX2bf2aaaab<>+20(SB)/4, $0xbf2aaaab
+DATA cAVX2bf2aaaab<>+24(SB)/4, $0xbf2aaaab
+DATA cAVX2bf2aaaab<>+28(SB)/4, $0xbf2aaaab
+GLOBL cAVX2bf2aaaab<>(SB), RODATA|NOPTR, $32
+
+DATA cAVX2beaaaaab<>+0(SB)/4, $0xbeaaaaab
+DATA cAVX2beaaaaab<>+4(SB)/4, $0xbeaaaaab
+DATA cAVX2beaaaaab<>+8(SB)/4, $0xbeaaaaab
+DATA cAVX2beaaaaab<>+12(SB)/4, $0xbeaaaaab
+DATA cAVX2beaaaaab<>+16(SB)/4, $0xbeaaaaab
+DATA cAVX2beaaaaab<>+20(SB)/4, $0xbeaaaaab
+DATA cAVX2beaaaaab<>+24(SB)/4, $0xbeaaaaab
+DATA cAVX2beaaaaab<>+28(SB)/4, $0xbeaaaaab
+GLOBL cAVX2beaaaaab<>(SB), RODATA|NOPTR, $32
+
+DATA cAVX2bef15bef<>+0(SB)/4, $0xbef15bef
+DATA cAVX2bef15bef<>+4(SB)/4, $0xbef15bef
+DATA cAVX2bef15bef<>+8(SB)/4, $0xbef15bef
+DATA cAVX2bef15bef<>+12(SB)/4, $0xbef15bef
+DATA cAVX2bef15bef<>+16(SB)/4, $0xbef15bef
+DATA cAVX2bef15bef<>+20(SB)/4, $0xbef15bef
+DATA cAVX2bef15bef<>+24(SB)/4, $0xbef15bef
+DATA cAVX2bef15bef<>+28(SB)/4, $0xbef15bef
+GLOBL cAVX2bef15bef<>(SB), RODATA|NOPTR, $32
+
+DATA cAVX23e2aaaab<>+0(SB)/4, $0x3e2aaaab
+DATA cAVX23e2aaaab<>+4(SB)/4, $0x3e2aaaab
+DATA cAVX23e2aaaab<>+8(SB)/4, $0x3e2aaaab
+DATA cAVX23e2aaaab<>+12(SB)/4, $0x3e2aaaab
+DATA cAVX23e2aaaab<>+16(SB)/4, $0x3e2aaaab
+DATA cAVX23e2aaaab<>+20(SB)/4, $0x3e2aaaab
+DATA cAVX23e2aaaab<>+24(SB)/4, $0x3e2aaaab
+DATA cAVX23e2aaaab<>+28(SB)/4, $0x3e2aaaab
+GLOBL cAVX23e2aaaab<>(SB), RODATA|NOPTR, $32
+
+DATA cAVX23eaaaaab<>+0(SB)/4, $0x3eaaaaab
+DATA cAVX23eaaaaab<>+4(SB)/4, $0x3eaaaaab
+DATA cAVX23eaaaaab<>+8(SB)/4, $0x3eaaaaab
+DATA cAVX23eaaaaab<>+12(SB)/4, $0x3eaaaaab
+DATA cAVX23eaaaaab<>+16(SB)/4, $0x3eaaaaab
+DATA cAVX23eaaaaab<>+20(SB)/4, $0x3eaaaaab
+DATA cAVX23eaaaaab<>+24(SB)/4, $0x3eaaaaab
+DATA cAVX23eaaaaab<>+28(SB)/4, $0x3eaaaaab
+GLOBL cAVX23eaaaaab<>(SB), RODATA|NOPTR, $32
+
+DATA cAVX23e715bef<>+0(SB)/4, $0x3e715bef
+DATA cAVX23e715bef<>+4(SB)/4, $0x3e715bef
+DATA cAVX23e715bef<>+8(SB)/4, $0x3e715bef
+DATA cAVX23e715bef<>+12(SB)/4, $0x3e715bef
+DATA cAVX23e715bef<>+16(SB)/4, $0x3e715bef
+DATA cAVX23e715bef<>+20(SB)/4, $0x3e715bef
+DATA cAVX23e715bef<>+24(SB)/4, $0x3e715bef
+DATA cAVX23e715bef<>+28(SB)/4, $0x3e715bef
+GLOBL cAVX23e715bef<>(SB), RODATA|NOPTR, $32
+
 // func output5of6AVX2(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
 // Requires: AVX, FMA3
 TEXT ·output5of6AVX2(SB), NOSPLIT, $8-96
@@ -3334,12 +4497,12 @@ TEXT ·output5of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile75:
+tile84:
 	XORQ R9, R9
 
-loop76:
+loop85:
 	CMPQ        R9, DI
-	JGE         rest77
+	JGE         rest86
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -3560,7 +4723,7 @@ loop76:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain79
+	JZ          plain88
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -3576,9 +4739,9 @@ loop76:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done80
+	JMP         done89
 
-plain79:
+plain88:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3590,7 +4753,7 @@ plain79:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done80:
+done89:
 	ADDQ        R11, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -3616,7 +4779,7 @@ done80:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain81
+	JZ          plain90
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -3632,9 +4795,9 @@ done80:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done82
+	JMP         done91
 
-plain81:
+plain90:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3646,7 +4809,7 @@ plain81:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done82:
+done91:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -3672,7 +4835,7 @@ done82:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain83
+	JZ          plain92
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -3688,9 +4851,9 @@ done82:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done84
+	JMP         done93
 
-plain83:
+plain92:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3702,7 +4865,7 @@ plain83:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done84:
+done93:
 	ADDQ        R11, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     256(AX), Y3
@@ -3728,7 +4891,7 @@ done84:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain85
+	JZ          plain94
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -3744,9 +4907,9 @@ done84:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done86
+	JMP         done95
 
-plain85:
+plain94:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3758,7 +4921,7 @@ plain85:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done86:
+done95:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
@@ -3784,7 +4947,7 @@ done86:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain87
+	JZ          plain96
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -3800,9 +4963,9 @@ done86:
 	VMOVUPS     (R10)(SI*4), Y1
 	VADDPS      Y1, Y5, Y1
 	VMOVUPS     Y1, (R10)(SI*4)
-	JMP         done88
+	JMP         done97
 
-plain87:
+plain96:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3814,13 +4977,13 @@ plain87:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done88:
+done97:
 	ADDQ $0x20, R9
-	JMP  loop76
+	JMP  loop85
 
-rest77:
+rest86:
 	TESTQ       R8, R8
-	JZ          done78
+	JZ          done87
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -4041,7 +5204,7 @@ rest77:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain89
+	JZ          plain98
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -4057,9 +5220,9 @@ rest77:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done90
+	JMP         done99
 
-plain89:
+plain98:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4071,7 +5234,7 @@ plain89:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done90:
+done99:
 	ADDQ        R9, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -4097,7 +5260,7 @@ done90:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain91
+	JZ          plain100
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -4113,9 +5276,9 @@ done90:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done92
+	JMP         done101
 
-plain91:
+plain100:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4127,7 +5290,7 @@ plain91:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done92:
+done101:
 	ADDQ        R9, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -4153,7 +5316,7 @@ done92:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain93
+	JZ          plain102
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -4169,9 +5332,9 @@ done92:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done94
+	JMP         done103
 
-plain93:
+plain102:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4183,7 +5346,7 @@ plain93:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done94:
+done103:
 	ADDQ        R9, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     256(AX), Y3
@@ -4209,7 +5372,7 @@ done94:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain95
+	JZ          plain104
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -4225,9 +5388,9 @@ done94:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done96
+	JMP         done105
 
-plain95:
+plain104:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4239,7 +5402,7 @@ plain95:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done96:
+done105:
 	ADDQ        R9, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
@@ -4265,7 +5428,7 @@ done96:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain97
+	JZ          plain106
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -4281,9 +5444,9 @@ done96:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y1
 	VADDPS      Y1, Y5, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(SI*4)
-	JMP         done98
+	JMP         done107
 
-plain97:
+plain106:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4295,14 +5458,14 @@ plain97:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done98:
-done78:
+done107:
+done87:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile75
+	JNZ  tile84
 	VZEROUPPER
 	RET
 
@@ -4326,6 +5489,459 @@ DATA cAVX240800000<>+24(SB)/4, $0x40800000
 DATA cAVX240800000<>+28(SB)/4, $0x40800000
 GLOBL cAVX240800000<>(SB), RODATA|NOPTR, $32
 
+// func weights2of6AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX, FMA3
+TEXT ·weights2of6AVX2(SB), NOSPLIT, $0-48
+	MOVQ    temp+40(FP), AX
+	MOVQ    dst+0(FP), CX
+	MOVQ    plane+8(FP), DX
+	MOVQ    src+16(FP), BX
+	MOVQ    tap+24(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	MOVQ    R8, R9
+	NEGQ    R9
+	LEAQ    laneMask<>+32(SB), R10
+	VMOVUPS (R10)(R9*4), Y0
+	XORQ    R9, R9
+
+loop108:
+	CMPQ         R9, DI
+	JGE          rest109
+	LEAQ         (BX)(R9*1), R10
+	VMOVUPS      (R10), Y1
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y2
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y3
+	ADDQ         SI, R10
+	VMOVUPS      (R10), Y4
+	ADDQ         SI, R10
+	VMOVAPS      Y1, Y5
+	VMOVUPS      Y5, (AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y5
+	VMOVAPS      Y3, Y6
+	VMOVAPS      Y5, Y7
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y6, Y7
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y6, Y5
+	VMOVUPS      Y7, 64(AX)
+	VMOVUPS      Y5, 128(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y1, Y6
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y5, Y1
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y1, 256(AX)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, 320(AX)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y2, Y1
+	VMOVAPS      Y4, Y3
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y3, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y3, Y1
+	VMOVUPS      Y5, 96(AX)
+	VMOVUPS      Y1, 160(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y2, Y1
+	VMOVAPS      Y4, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y3
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y3, 224(AX)
+	VMOVUPS      Y1, 288(AX)
+	VMOVAPS      Y4, Y1
+	VMOVUPS      Y1, 352(AX)
+	LEAQ         (CX)(R9*1), R10
+	VMOVUPS      (AX), Y1
+	VMOVUPS      32(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMOVUPS      Y5, (R10)(DX*1)
+	VMOVUPS      Y3, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      64(AX), Y1
+	VMOVUPS      96(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMOVUPS      Y5, (R10)(DX*1)
+	VMOVUPS      Y3, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      128(AX), Y1
+	VMOVUPS      160(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMOVUPS      Y5, (R10)(DX*1)
+	VMOVUPS      Y3, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      192(AX), Y1
+	VMOVUPS      224(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMOVUPS      Y5, (R10)(DX*1)
+	VMOVUPS      Y3, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      256(AX), Y1
+	VMOVUPS      288(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMOVUPS      Y5, (R10)(DX*1)
+	VMOVUPS      Y3, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R12)
+	LEAQ         (R12), R10
+	ADDQ         DX, R10
+	VMOVUPS      320(AX), Y1
+	VMOVUPS      352(AX), Y2
+	LEAQ         (DX)(DX*2), R11
+	LEAQ         (R10)(DX*4), R12
+	ADDQ         DX, R12
+	VMOVAPS      Y1, Y3
+	VMOVUPS      Y3, (R10)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMOVUPS      Y5, (R10)(DX*1)
+	VMOVUPS      Y3, (R10)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMOVUPS      Y4, (R10)(R11*1)
+	VMOVUPS      Y1, (R10)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, (R12)
+	ADDQ         $0x20, R9
+	JMP          loop108
+
+rest109:
+	TESTQ        R8, R8
+	JZ           done110
+	LEAQ         (BX)(R9*1), BX
+	VMASKMOVPS   (BX), Y0, Y1
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y2
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y3
+	ADDQ         SI, BX
+	VMASKMOVPS   (BX), Y0, Y4
+	ADDQ         SI, BX
+	VMOVAPS      Y1, Y5
+	VMOVUPS      Y5, (AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y5
+	VMOVAPS      Y3, Y6
+	VMOVAPS      Y5, Y7
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y6, Y7
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y6, Y5
+	VMOVUPS      Y7, 64(AX)
+	VMOVUPS      Y5, 128(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y1, Y6
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y5, Y6
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y5, Y1
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y1, 256(AX)
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y1, 320(AX)
+	VMOVAPS      Y2, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y2, Y1
+	VMOVAPS      Y4, Y3
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y3, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y3, Y1
+	VMOVUPS      Y5, 96(AX)
+	VMOVUPS      Y1, 160(AX)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y2, Y1
+	VMOVAPS      Y4, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y2, Y3
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y2, Y1
+	VMOVUPS      Y3, 224(AX)
+	VMOVUPS      Y1, 288(AX)
+	VMOVAPS      Y4, Y1
+	VMOVUPS      Y1, 352(AX)
+	LEAQ         (CX)(R9*1), CX
+	VMOVUPS      (AX), Y1
+	VMOVUPS      32(AX), Y2
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMASKMOVPS   Y5, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y3, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      64(AX), Y1
+	VMOVUPS      96(AX), Y2
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMASKMOVPS   Y5, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y3, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      128(AX), Y1
+	VMOVUPS      160(AX), Y2
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMASKMOVPS   Y5, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y3, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      192(AX), Y1
+	VMOVUPS      224(AX), Y2
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMASKMOVPS   Y5, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y3, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      256(AX), Y1
+	VMOVUPS      288(AX), Y2
+	LEAQ         (DX)(DX*2), BX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         DX, SI
+	VMOVAPS      Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMASKMOVPS   Y5, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y3, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	LEAQ         (SI), CX
+	ADDQ         DX, CX
+	VMOVUPS      320(AX), Y1
+	VMOVUPS      352(AX), Y2
+	LEAQ         (DX)(DX*2), AX
+	LEAQ         (CX)(DX*4), BX
+	ADDQ         DX, BX
+	VMOVAPS      Y1, Y3
+	VMASKMOVPS   Y3, Y0, (CX)
+	VMULPS       cAVX2bf2aaaab<>+0(SB), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VMOVAPS      Y3, Y5
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  cAVX2bef15bef<>+0(SB), Y4, Y5
+	VFNMADD231PS cAVX2bef15bef<>+0(SB), Y4, Y3
+	VMASKMOVPS   Y5, Y0, (CX)(DX*1)
+	VMASKMOVPS   Y3, Y0, (CX)(DX*2)
+	VMULPS       cAVX23e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  cAVX23e715bef<>+0(SB), Y3, Y4
+	VFNMADD231PS cAVX23e715bef<>+0(SB), Y3, Y1
+	VMASKMOVPS   Y4, Y0, (CX)(AX*1)
+	VMASKMOVPS   Y1, Y0, (CX)(DX*4)
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (BX)
+
+done110:
+	VZEROUPPER
+	RET
+
 // func tile1xAVX2(k int, a *float32, lda int, b *float32, c *float32, ldc int, columns int, add int)
 // Requires: AVX, FMA3
 TEXT ·tile1xAVX2(SB), NOSPLIT, $0-64
@@ -4336,9 +5952,9 @@ TEXT ·tile1xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop99:
+loop111:
 	CMPQ         AX, $0x04
-	JLT          rest100
+	JLT          rest112
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -4362,11 +5978,11 @@ loop99:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop99
+	JMP          loop111
 
-rest100:
+rest112:
 	TESTQ        AX, AX
-	JZ           done101
+	JZ           done113
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -4375,9 +5991,9 @@ rest100:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest100
+	JMP          rest112
 
-done101:
+done113:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -4387,13 +6003,13 @@ done101:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), CX
 	TESTQ      CX, CX
-	JNZ        adding102
+	JNZ        adding114
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
 	VZEROUPPER
 	RET
 
-adding102:
+adding114:
 	VMASKMOVPS (AX), Y2, Y4
 	VADDPS     Y4, Y0, Y0
 	VMASKMOVPS Y0, Y2, (AX)
@@ -4449,9 +6065,9 @@ TEXT ·tile2xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop103:
+loop115:
 	CMPQ         AX, $0x04
-	JLT          rest104
+	JLT          rest116
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -4487,11 +6103,11 @@ loop103:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop103
+	JMP          loop115
 
-rest104:
+rest116:
 	TESTQ        AX, AX
-	JZ           done105
+	JZ           done117
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -4503,9 +6119,9 @@ rest104:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest104
+	JMP          rest116
 
-done105:
+done117:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -4515,7 +6131,7 @@ done105:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding106
+	JNZ        adding118
 	VMASKMOVPS Y0, Y4, (AX)
 	VMASKMOVPS Y1, Y5, 32(AX)
 	ADDQ       CX, AX
@@ -4524,7 +6140,7 @@ done105:
 	VZEROUPPER
 	RET
 
-adding106:
+adding118:
 	VMASKMOVPS (AX), Y4, Y6
 	VADDPS     Y6, Y0, Y0
 	VMASKMOVPS Y0, Y4, (AX)
@@ -4555,9 +6171,9 @@ TEXT ·tile3xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop107:
+loop119:
 	CMPQ         AX, $0x04
-	JLT          rest108
+	JLT          rest120
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -4605,11 +6221,11 @@ loop107:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop107
+	JMP          loop119
 
-rest108:
+rest120:
 	TESTQ        AX, AX
-	JZ           done109
+	JZ           done121
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -4624,9 +6240,9 @@ rest108:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest108
+	JMP          rest120
 
-done109:
+done121:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -4636,7 +6252,7 @@ done109:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding110
+	JNZ        adding122
 	VMASKMOVPS Y0, Y6, (AX)
 	VMASKMOVPS Y1, Y7, 32(AX)
 	ADDQ       CX, AX
@@ -4648,7 +6264,7 @@ done109:
 	VZEROUPPER
 	RET
 
-adding110:
+adding122:
 	VMASKMOVPS (AX), Y6, Y8
 	VADDPS     Y8, Y0, Y0
 	VMASKMOVPS Y0, Y6, (AX)
@@ -4689,9 +6305,9 @@ TEXT ·tile4xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop111:
+loop123:
 	CMPQ         AX, $0x04
-	JLT          rest112
+	JLT          rest124
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -4751,11 +6367,11 @@ loop111:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop111
+	JMP          loop123
 
-rest112:
+rest124:
 	TESTQ        AX, AX
-	JZ           done113
+	JZ           done125
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -4773,9 +6389,9 @@ rest112:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest112
+	JMP          rest124
 
-done113:
+done125:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -4785,7 +6401,7 @@ done113:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding114
+	JNZ        adding126
 	VMASKMOVPS Y0, Y8, (AX)
 	VMASKMOVPS Y1, Y9, 32(AX)
 	ADDQ       CX, AX
@@ -4800,7 +6416,7 @@ done113:
 	VZEROUPPER
 	RET
 
-adding114:
+adding126:
 	VMASKMOVPS (AX), Y8, Y10
 	VADDPS     Y10, Y0, Y0
 	VMASKMOVPS Y0, Y8, (AX)
@@ -4850,9 +6466,9 @@ TEXT ·tile5xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop115:
+loop127:
 	CMPQ         AX, $0x04
-	JLT          rest116
+	JLT          rest128
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -4924,11 +6540,11 @@ loop115:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop115
+	JMP          loop127
 
-rest116:
+rest128:
 	TESTQ        AX, AX
-	JZ           done117
+	JZ           done129
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -4949,9 +6565,9 @@ rest116:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest116
+	JMP          rest128
 
-done117:
+done129:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -4961,7 +6577,7 @@ done117:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding118
+	JNZ        adding130
 	VMASKMOVPS Y0, Y10, (AX)
 	VMASKMOVPS Y1, Y11, 32(AX)
 	ADDQ       CX, AX
@@ -4979,7 +6595,7 @@ done117:
 	VZEROUPPER
 	RET
 
-adding118:
+adding130:
 	VMASKMOVPS (AX), Y10, Y12
 	VADDPS     Y12, Y0, Y0
 	VMASKMOVPS Y0, Y10, (AX)
@@ -5040,9 +6656,9 @@ TEXT ·tile6xAVX2(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop119:
+loop131:
 	CMPQ         AX, $0x04
-	JLT          rest120
+	JLT          rest132
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -5127,11 +6743,11 @@ loop119:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop119
+	JMP          loop131
 
-rest120:
+rest132:
 	TESTQ        AX, AX
-	JZ           done121
+	JZ           done133
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -5156,9 +6772,9 @@ rest120:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest120
+	JMP          rest132
 
-done121:
+done133:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -5168,7 +6784,7 @@ done121:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding122
+	JNZ        adding134
 	VMASKMOVPS Y0, Y12, (AX)
 	VMASKMOVPS Y1, Y13, 32(AX)
 	ADDQ       CX, AX
@@ -5189,7 +6805,7 @@ done121:
 	VZEROUPPER
 	RET
 
-adding122:
+adding134:
 	VMASKMOVPS (AX), Y12, Y14
 	VADDPS     Y14, Y0, Y0
 	VMASKMOVPS Y0, Y12, (AX)

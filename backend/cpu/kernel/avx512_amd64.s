@@ -1170,6 +1170,325 @@ done26:
 	VZEROUPPER
 	RET
 
+// func weights3of4AVX512(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX, AVX512F
+TEXT ·weights3of4AVX512(SB), NOSPLIT, $0-48
+	MOVQ  temp+40(FP), AX
+	MOVQ  dst+0(FP), DX
+	MOVQ  plane+8(FP), BX
+	MOVQ  src+16(FP), SI
+	MOVQ  tap+24(FP), DI
+	MOVQ  n+32(FP), CX
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  CX, R8
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  R9, CX
+	MOVQ  $0x0000000000000001, R10
+	SHLQ  CL, R10
+	DECQ  R10
+	KMOVW R10, K1
+	XORQ  CX, CX
+
+loop35:
+	CMPQ         CX, R8
+	JGE          rest36
+	LEAQ         (SI)(CX*1), R10
+	VMOVUPS      (R10), Z0
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z1
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z2
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z3
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z4
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z5
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z6
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z7
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z8
+	ADDQ         DI, R10
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z9
+	VMOVUPS      Z9, (AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z6, Z0
+	VMOVAPS      Z3, Z3
+	VMOVAPS      Z0, Z9
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z3, Z9
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z3, Z0
+	VMOVUPS      Z9, 192(AX)
+	VMOVUPS      Z0, 384(AX)
+	VMOVAPS      Z6, Z0
+	VMOVUPS      Z0, 576(AX)
+	VMULPS       cAVX512bf800000<>+0(SB), Z1, Z0
+	VMOVUPS      Z0, 64(AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z1, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z7, Z0
+	VMOVAPS      Z4, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, 256(AX)
+	VMOVUPS      Z0, 448(AX)
+	VMOVAPS      Z7, Z0
+	VMOVUPS      Z0, 640(AX)
+	VMULPS       cAVX512bf800000<>+0(SB), Z2, Z0
+	VMOVUPS      Z0, 128(AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z2, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z8, Z0
+	VMOVAPS      Z5, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z2
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z2, 320(AX)
+	VMOVUPS      Z0, 512(AX)
+	VMOVAPS      Z8, Z0
+	VMOVUPS      Z0, 704(AX)
+	LEAQ         (DX)(CX*1), R10
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      128(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(BX*1)
+	VMOVUPS      Z0, (R10)(BX*2)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         BX, R10
+	VMOVUPS      192(AX), Z0
+	VMOVUPS      256(AX), Z1
+	VMOVUPS      320(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(BX*1)
+	VMOVUPS      Z0, (R10)(BX*2)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         BX, R10
+	VMOVUPS      384(AX), Z0
+	VMOVUPS      448(AX), Z1
+	VMOVUPS      512(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(BX*1)
+	VMOVUPS      Z0, (R10)(BX*2)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         BX, R10
+	VMOVUPS      576(AX), Z0
+	VMOVUPS      640(AX), Z1
+	VMOVUPS      704(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(BX*1)
+	VMOVUPS      Z0, (R10)(BX*2)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R10)(R11*1)
+	ADDQ         $0x40, CX
+	JMP          loop35
+
+rest36:
+	TESTQ        R9, R9
+	JZ           done37
+	LEAQ         (SI)(CX*1), SI
+	VMOVUPS.Z    (SI), K1, Z0
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z2
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z3
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z4
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z5
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z6
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z7
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z8
+	ADDQ         DI, SI
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z9
+	VMOVUPS      Z9, (AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z6, Z0
+	VMOVAPS      Z3, Z3
+	VMOVAPS      Z0, Z9
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z3, Z9
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z3, Z0
+	VMOVUPS      Z9, 192(AX)
+	VMOVUPS      Z0, 384(AX)
+	VMOVAPS      Z6, Z0
+	VMOVUPS      Z0, 576(AX)
+	VMULPS       cAVX512bf800000<>+0(SB), Z1, Z0
+	VMOVUPS      Z0, 64(AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z1, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z7, Z0
+	VMOVAPS      Z4, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, 256(AX)
+	VMOVUPS      Z0, 448(AX)
+	VMOVAPS      Z7, Z0
+	VMOVUPS      Z0, 640(AX)
+	VMULPS       cAVX512bf800000<>+0(SB), Z2, Z0
+	VMOVUPS      Z0, 128(AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z2, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z8, Z0
+	VMOVAPS      Z5, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z2
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z2, 320(AX)
+	VMOVUPS      Z0, 512(AX)
+	VMOVAPS      Z8, Z0
+	VMOVUPS      Z0, 704(AX)
+	LEAQ         (DX)(CX*1), CX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      128(AX), Z2
+	LEAQ         (BX)(BX*2), DX
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(BX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*2)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (CX)(DX*1)
+	LEAQ         (CX)(DX*1), CX
+	ADDQ         BX, CX
+	VMOVUPS      192(AX), Z0
+	VMOVUPS      256(AX), Z1
+	VMOVUPS      320(AX), Z2
+	LEAQ         (BX)(BX*2), DX
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(BX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*2)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (CX)(DX*1)
+	LEAQ         (CX)(DX*1), CX
+	ADDQ         BX, CX
+	VMOVUPS      384(AX), Z0
+	VMOVUPS      448(AX), Z1
+	VMOVUPS      512(AX), Z2
+	LEAQ         (BX)(BX*2), DX
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(BX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*2)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (CX)(DX*1)
+	LEAQ         (CX)(DX*1), CX
+	ADDQ         BX, CX
+	VMOVUPS      576(AX), Z0
+	VMOVUPS      640(AX), Z1
+	VMOVUPS      704(AX), Z2
+	LEAQ         (BX)(BX*2), AX
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(BX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*2)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (CX)(AX*1)
+
+done37:
+	VZEROUPPER
+	RET
+
+DATA cAVX512bf800000<>+0(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+4(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+8(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+12(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+16(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+20(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+24(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+28(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+32(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+36(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+40(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+44(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+48(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+52(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+56(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+60(SB)/4, $0xbf800000
+GLOBL cAVX512bf800000<>(SB), RODATA|NOPTR, $64
+
 // func output3of4AVX512(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
 // Requires: AVX, AVX512F
 TEXT ·output3of4AVX512(SB), NOSPLIT, $8-96
@@ -1192,12 +1511,12 @@ TEXT ·output3of4AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile35:
+tile38:
 	XORQ CX, CX
 
-loop36:
+loop39:
 	CMPQ    CX, R8
-	JGE     rest37
+	JGE     rest40
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R11
 	VMOVUPS (R10), Z0
@@ -1282,7 +1601,7 @@ loop36:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain39
+	JZ      plain42
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -1292,9 +1611,9 @@ loop36:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done40
+	JMP     done43
 
-plain39:
+plain42:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1302,7 +1621,7 @@ plain39:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done40:
+done43:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 256(AX), Z2
@@ -1317,7 +1636,7 @@ done40:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain41
+	JZ      plain44
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -1327,9 +1646,9 @@ done40:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done42
+	JMP     done45
 
-plain41:
+plain44:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1337,7 +1656,7 @@ plain41:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done42:
+done45:
 	ADDQ    R11, R10
 	VMOVUPS 128(AX), Z1
 	VMOVUPS 320(AX), Z2
@@ -1352,7 +1671,7 @@ done42:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain43
+	JZ      plain46
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
@@ -1362,9 +1681,9 @@ done42:
 	VMOVUPS (R10)(DI*2), Z0
 	VADDPS  Z0, Z3, Z0
 	VMOVUPS Z0, (R10)(DI*2)
-	JMP     done44
+	JMP     done47
 
-plain43:
+plain46:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1372,13 +1691,13 @@ plain43:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done44:
+done47:
 	ADDQ $0x40, CX
-	JMP  loop36
+	JMP  loop39
 
-rest37:
+rest40:
 	TESTQ     R9, R9
-	JZ        done38
+	JZ        done41
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R11
 	VMOVUPS.Z (R10), K1, Z0
@@ -1463,7 +1782,7 @@ rest37:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain45
+	JZ        plain48
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -1473,9 +1792,9 @@ rest37:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done46
+	JMP       done49
 
-plain45:
+plain48:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1483,7 +1802,7 @@ plain45:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done46:
+done49:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   256(AX), Z2
@@ -1498,7 +1817,7 @@ done46:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain47
+	JZ        plain50
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -1508,9 +1827,9 @@ done46:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done48
+	JMP       done51
 
-plain47:
+plain50:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1518,7 +1837,7 @@ plain47:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done48:
+done51:
 	ADDQ      CX, R10
 	VMOVUPS   128(AX), Z1
 	VMOVUPS   320(AX), Z2
@@ -1533,7 +1852,7 @@ done48:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain49
+	JZ        plain52
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
@@ -1543,9 +1862,9 @@ done48:
 	VMOVUPS.Z (R10)(DI*2), K1, Z0
 	VADDPS    Z0, Z3, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*2)
-	JMP       done50
+	JMP       done53
 
-plain49:
+plain52:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1553,14 +1872,249 @@ plain49:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done50:
-done38:
+done53:
+done41:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile35
+	JNZ  tile38
+	VZEROUPPER
+	RET
+
+// func weights2of4AVX512(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX, AVX512F
+TEXT ·weights2of4AVX512(SB), NOSPLIT, $0-48
+	MOVQ  temp+40(FP), AX
+	MOVQ  dst+0(FP), DX
+	MOVQ  plane+8(FP), BX
+	MOVQ  src+16(FP), SI
+	MOVQ  tap+24(FP), DI
+	MOVQ  n+32(FP), CX
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  CX, R8
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  R9, CX
+	MOVQ  $0x0000000000000001, R10
+	SHLQ  CL, R10
+	DECQ  R10
+	KMOVW R10, K1
+	XORQ  CX, CX
+
+loop54:
+	CMPQ         CX, R8
+	JGE          rest55
+	LEAQ         (SI)(CX*1), R10
+	VMOVUPS      (R10), Z0
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z1
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z2
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z3
+	ADDQ         DI, R10
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z4
+	VMOVUPS      Z4, (AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z0, Z5
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z4, Z0
+	VMOVUPS      Z5, 128(AX)
+	VMOVUPS      Z0, 256(AX)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, 384(AX)
+	VMULPS       cAVX512bf800000<>+0(SB), Z1, Z0
+	VMOVUPS      Z0, 64(AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVAPS      Z3, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z2
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z2, 192(AX)
+	VMOVUPS      Z0, 320(AX)
+	VMOVAPS      Z3, Z0
+	VMOVUPS      Z0, 448(AX)
+	LEAQ         (DX)(CX*1), R10
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(BX*1)
+	VMOVUPS      Z0, (R10)(BX*2)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         BX, R10
+	VMOVUPS      128(AX), Z0
+	VMOVUPS      192(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(BX*1)
+	VMOVUPS      Z0, (R10)(BX*2)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         BX, R10
+	VMOVUPS      256(AX), Z0
+	VMOVUPS      320(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(BX*1)
+	VMOVUPS      Z0, (R10)(BX*2)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R10)(R11*1)
+	LEAQ         (R10)(R11*1), R10
+	ADDQ         BX, R10
+	VMOVUPS      384(AX), Z0
+	VMOVUPS      448(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(BX*1)
+	VMOVUPS      Z0, (R10)(BX*2)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R10)(R11*1)
+	ADDQ         $0x40, CX
+	JMP          loop54
+
+rest55:
+	TESTQ        R9, R9
+	JZ           done56
+	LEAQ         (SI)(CX*1), SI
+	VMOVUPS.Z    (SI), K1, Z0
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z2
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z3
+	ADDQ         DI, SI
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z4
+	VMOVUPS      Z4, (AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z0, Z5
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z4, Z0
+	VMOVUPS      Z5, 128(AX)
+	VMOVUPS      Z0, 256(AX)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, 384(AX)
+	VMULPS       cAVX512bf800000<>+0(SB), Z1, Z0
+	VMOVUPS      Z0, 64(AX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVAPS      Z3, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z1, Z2
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z1, Z0
+	VMOVUPS      Z2, 192(AX)
+	VMOVUPS      Z0, 320(AX)
+	VMOVAPS      Z3, Z0
+	VMOVUPS      Z0, 448(AX)
+	LEAQ         (DX)(CX*1), CX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	LEAQ         (BX)(BX*2), DX
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(BX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*2)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (CX)(DX*1)
+	LEAQ         (CX)(DX*1), CX
+	ADDQ         BX, CX
+	VMOVUPS      128(AX), Z0
+	VMOVUPS      192(AX), Z1
+	LEAQ         (BX)(BX*2), DX
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(BX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*2)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (CX)(DX*1)
+	LEAQ         (CX)(DX*1), CX
+	ADDQ         BX, CX
+	VMOVUPS      256(AX), Z0
+	VMOVUPS      320(AX), Z1
+	LEAQ         (BX)(BX*2), DX
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(BX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*2)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (CX)(DX*1)
+	LEAQ         (CX)(DX*1), CX
+	ADDQ         BX, CX
+	VMOVUPS      384(AX), Z0
+	VMOVUPS      448(AX), Z1
+	LEAQ         (BX)(BX*2), AX
+	VMULPS       cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX5123f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123f000000<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123f000000<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(BX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*2)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (CX)(AX*1)
+
+done56:
 	VZEROUPPER
 	RET
 
@@ -1586,12 +2140,12 @@ TEXT ·input6AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile51:
+tile57:
 	XORQ CX, CX
 
-loop52:
+loop58:
 	CMPQ         CX, R8
-	JGE          rest53
+	JGE          rest59
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -2055,11 +2609,11 @@ loop52:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop52
+	JMP          loop58
 
-rest53:
+rest59:
 	TESTQ        R9, R9
-	JZ           done54
+	JZ           done60
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -2523,13 +3077,13 @@ rest53:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, K1, (R11)
 
-done54:
+done60:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile51
+	JNZ  tile57
 	VZEROUPPER
 	RET
 
@@ -2645,12 +3199,12 @@ TEXT ·output4of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile55:
+tile61:
 	XORQ CX, CX
 
-loop56:
+loop62:
 	CMPQ        CX, R8
-	JGE         rest57
+	JGE         rest63
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -2851,7 +3405,7 @@ loop56:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain59
+	JZ          plain65
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -2864,9 +3418,9 @@ loop56:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done60
+	JMP         done66
 
-plain59:
+plain65:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -2876,7 +3430,7 @@ plain59:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done60:
+done66:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     320(AX), Z2
@@ -2900,7 +3454,7 @@ done60:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain61
+	JZ          plain67
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -2913,9 +3467,9 @@ done60:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done62
+	JMP         done68
 
-plain61:
+plain67:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -2925,7 +3479,7 @@ plain61:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done62:
+done68:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -2949,7 +3503,7 @@ done62:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain63
+	JZ          plain69
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -2962,9 +3516,9 @@ done62:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done64
+	JMP         done70
 
-plain63:
+plain69:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -2974,7 +3528,7 @@ plain63:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done64:
+done70:
 	ADDQ        R11, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -2998,7 +3552,7 @@ done64:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain65
+	JZ          plain71
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -3011,9 +3565,9 @@ done64:
 	VMOVUPS     (R10)(R12*1), Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, (R10)(R12*1)
-	JMP         done66
+	JMP         done72
 
-plain65:
+plain71:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3023,13 +3577,13 @@ plain65:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done66:
+done72:
 	ADDQ $0x40, CX
-	JMP  loop56
+	JMP  loop62
 
-rest57:
+rest63:
 	TESTQ       R9, R9
-	JZ          done58
+	JZ          done64
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -3230,7 +3784,7 @@ rest57:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain67
+	JZ          plain73
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -3243,9 +3797,9 @@ rest57:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done68
+	JMP         done74
 
-plain67:
+plain73:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3255,7 +3809,7 @@ plain67:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done68:
+done74:
 	ADDQ        CX, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     320(AX), Z2
@@ -3279,7 +3833,7 @@ done68:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain69
+	JZ          plain75
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -3292,9 +3846,9 @@ done68:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done70
+	JMP         done76
 
-plain69:
+plain75:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3304,7 +3858,7 @@ plain69:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done70:
+done76:
 	ADDQ        CX, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -3328,7 +3882,7 @@ done70:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain71
+	JZ          plain77
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -3341,9 +3895,9 @@ done70:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done72
+	JMP         done78
 
-plain71:
+plain77:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3353,7 +3907,7 @@ plain71:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done72:
+done78:
 	ADDQ        CX, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -3377,7 +3931,7 @@ done72:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain73
+	JZ          plain79
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -3390,9 +3944,9 @@ done72:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, K1, (R10)(R11*1)
-	JMP         done74
+	JMP         done80
 
-plain73:
+plain79:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3402,14 +3956,14 @@ plain73:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done74:
-done58:
+done80:
+done64:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile55
+	JNZ  tile61
 	VZEROUPPER
 	RET
 
@@ -3467,6 +4021,677 @@ DATA cAVX512403504f3<>+56(SB)/4, $0x403504f3
 DATA cAVX512403504f3<>+60(SB)/4, $0x403504f3
 GLOBL cAVX512403504f3<>(SB), RODATA|NOPTR, $64
 
+// func weights3of6AVX512(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX, AVX512F
+TEXT ·weights3of6AVX512(SB), NOSPLIT, $0-48
+	MOVQ  temp+40(FP), AX
+	MOVQ  dst+0(FP), DX
+	MOVQ  plane+8(FP), BX
+	MOVQ  src+16(FP), SI
+	MOVQ  tap+24(FP), DI
+	MOVQ  n+32(FP), CX
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  CX, R8
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  R9, CX
+	MOVQ  $0x0000000000000001, R10
+	SHLQ  CL, R10
+	DECQ  R10
+	KMOVW R10, K1
+	XORQ  CX, CX
+
+loop81:
+	CMPQ         CX, R8
+	JGE          rest82
+	LEAQ         (SI)(CX*1), R10
+	VMOVUPS      (R10), Z0
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z1
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z2
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z3
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z4
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z5
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z6
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z7
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z8
+	ADDQ         DI, R10
+	VMOVAPS      Z0, Z9
+	VMOVUPS      Z9, (AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z9
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z6, Z9
+	VMOVAPS      Z3, Z10
+	VMOVAPS      Z9, Z11
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z10, Z11
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z10, Z9
+	VMOVUPS      Z11, 192(AX)
+	VMOVUPS      Z9, 384(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z6, Z0
+	VMOVAPS      Z3, Z3
+	VMOVAPS      Z0, Z9
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z3, Z9
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z3, Z0
+	VMOVUPS      Z9, 576(AX)
+	VMOVUPS      Z0, 768(AX)
+	VMOVAPS      Z6, Z0
+	VMOVUPS      Z0, 960(AX)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, 64(AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z1, Z0
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z7, Z0
+	VMOVAPS      Z4, Z3
+	VMOVAPS      Z0, Z6
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z6
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z0
+	VMOVUPS      Z6, 256(AX)
+	VMOVUPS      Z0, 448(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z1, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z7, Z0
+	VMOVAPS      Z4, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, 640(AX)
+	VMOVUPS      Z0, 832(AX)
+	VMOVAPS      Z7, Z0
+	VMOVUPS      Z0, 1024(AX)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, 128(AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z2, Z0
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z8, Z0
+	VMOVAPS      Z5, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, 320(AX)
+	VMOVUPS      Z0, 512(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z2, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z8, Z0
+	VMOVAPS      Z5, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z2
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z2, 704(AX)
+	VMOVUPS      Z0, 896(AX)
+	VMOVAPS      Z8, Z0
+	VMOVUPS      Z0, 1088(AX)
+	LEAQ         (DX)(CX*1), R10
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      128(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, (R10)(BX*1)
+	VMOVUPS      Z3, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      192(AX), Z0
+	VMOVUPS      256(AX), Z1
+	VMOVUPS      320(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, (R10)(BX*1)
+	VMOVUPS      Z3, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      384(AX), Z0
+	VMOVUPS      448(AX), Z1
+	VMOVUPS      512(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, (R10)(BX*1)
+	VMOVUPS      Z3, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      576(AX), Z0
+	VMOVUPS      640(AX), Z1
+	VMOVUPS      704(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, (R10)(BX*1)
+	VMOVUPS      Z3, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      768(AX), Z0
+	VMOVUPS      832(AX), Z1
+	VMOVUPS      896(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, (R10)(BX*1)
+	VMOVUPS      Z3, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      960(AX), Z0
+	VMOVUPS      1024(AX), Z1
+	VMOVUPS      1088(AX), Z2
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, (R10)(BX*1)
+	VMOVUPS      Z3, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, (R12)
+	ADDQ         $0x40, CX
+	JMP          loop81
+
+rest82:
+	TESTQ        R9, R9
+	JZ           done83
+	LEAQ         (SI)(CX*1), SI
+	VMOVUPS.Z    (SI), K1, Z0
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z2
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z3
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z4
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z5
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z6
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z7
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z8
+	ADDQ         DI, SI
+	VMOVAPS      Z0, Z9
+	VMOVUPS      Z9, (AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z9
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z6, Z9
+	VMOVAPS      Z3, Z10
+	VMOVAPS      Z9, Z11
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z10, Z11
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z10, Z9
+	VMOVUPS      Z11, 192(AX)
+	VMOVUPS      Z9, 384(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z6, Z0
+	VMOVAPS      Z3, Z3
+	VMOVAPS      Z0, Z9
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z3, Z9
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z3, Z0
+	VMOVUPS      Z9, 576(AX)
+	VMOVUPS      Z0, 768(AX)
+	VMOVAPS      Z6, Z0
+	VMOVUPS      Z0, 960(AX)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, 64(AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z1, Z0
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z7, Z0
+	VMOVAPS      Z4, Z3
+	VMOVAPS      Z0, Z6
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z6
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z0
+	VMOVUPS      Z6, 256(AX)
+	VMOVUPS      Z0, 448(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z1, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z7, Z0
+	VMOVAPS      Z4, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, 640(AX)
+	VMOVUPS      Z0, 832(AX)
+	VMOVAPS      Z7, Z0
+	VMOVUPS      Z0, 1024(AX)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, 128(AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z2, Z0
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z8, Z0
+	VMOVAPS      Z5, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, 320(AX)
+	VMOVUPS      Z0, 512(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z2, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z8, Z0
+	VMOVAPS      Z5, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z2
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z2, 704(AX)
+	VMOVUPS      Z0, 896(AX)
+	VMOVAPS      Z8, Z0
+	VMOVUPS      Z0, 1088(AX)
+	LEAQ         (DX)(CX*1), CX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      128(AX), Z2
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, K1, (CX)(BX*1)
+	VMOVUPS      Z3, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      192(AX), Z0
+	VMOVUPS      256(AX), Z1
+	VMOVUPS      320(AX), Z2
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, K1, (CX)(BX*1)
+	VMOVUPS      Z3, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      384(AX), Z0
+	VMOVUPS      448(AX), Z1
+	VMOVUPS      512(AX), Z2
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, K1, (CX)(BX*1)
+	VMOVUPS      Z3, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      576(AX), Z0
+	VMOVUPS      640(AX), Z1
+	VMOVUPS      704(AX), Z2
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, K1, (CX)(BX*1)
+	VMOVUPS      Z3, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      768(AX), Z0
+	VMOVUPS      832(AX), Z1
+	VMOVUPS      896(AX), Z2
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, K1, (CX)(BX*1)
+	VMOVUPS      Z3, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      960(AX), Z0
+	VMOVUPS      1024(AX), Z1
+	VMOVUPS      1088(AX), Z2
+	LEAQ         (BX)(BX*2), AX
+	LEAQ         (CX)(BX*4), DX
+	ADDQ         BX, DX
+	VMOVAPS      Z0, Z3
+	VMOVUPS      Z3, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z3
+	VFMADD231PS  cAVX512beaaaaab<>+0(SB), Z2, Z3
+	VMOVAPS      Z1, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z4, Z3
+	VMOVUPS      Z5, K1, (CX)(BX*1)
+	VMOVUPS      Z3, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VFMADD231PS  cAVX5123eaaaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z3, K1, (CX)(AX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, K1, (DX)
+
+done83:
+	VZEROUPPER
+	RET
+
+DATA cAVX512bf2aaaab<>+0(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+4(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+8(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+12(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+16(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+20(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+24(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+28(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+32(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+36(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+40(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+44(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+48(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+52(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+56(SB)/4, $0xbf2aaaab
+DATA cAVX512bf2aaaab<>+60(SB)/4, $0xbf2aaaab
+GLOBL cAVX512bf2aaaab<>(SB), RODATA|NOPTR, $64
+
+DATA cAVX512beaaaaab<>+0(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+4(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+8(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+12(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+16(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+20(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+24(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+28(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+32(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+36(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+40(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+44(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+48(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+52(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+56(SB)/4, $0xbeaaaaab
+DATA cAVX512beaaaaab<>+60(SB)/4, $0xbeaaaaab
+GLOBL cAVX512beaaaaab<>(SB), RODATA|NOPTR, $64
+
+DATA cAVX512bef15bef<>+0(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+4(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+8(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+12(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+16(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+20(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+24(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+28(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+32(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+36(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+40(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+44(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+48(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+52(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+56(SB)/4, $0xbef15bef
+DATA cAVX512bef15bef<>+60(SB)/4, $0xbef15bef
+GLOBL cAVX512bef15bef<>(SB), RODATA|NOPTR, $64
+
+DATA cAVX5123e2aaaab<>+0(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+4(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+8(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+12(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+16(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+20(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+24(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+28(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+32(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+36(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+40(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+44(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+48(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+52(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+56(SB)/4, $0x3e2aaaab
+DATA cAVX5123e2aaaab<>+60(SB)/4, $0x3e2aaaab
+GLOBL cAVX5123e2aaaab<>(SB), RODATA|NOPTR, $64
+
+DATA cAVX5123eaaaaab<>+0(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+4(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+8(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+12(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+16(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+20(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+24(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+28(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+32(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+36(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+40(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+44(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+48(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+52(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+56(SB)/4, $0x3eaaaaab
+DATA cAVX5123eaaaaab<>+60(SB)/4, $0x3eaaaaab
+GLOBL cAVX5123eaaaaab<>(SB), RODATA|NOPTR, $64
+
+DATA cAVX5123e715bef<>+0(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+4(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+8(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+12(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+16(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+20(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+24(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+28(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+32(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+36(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+40(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+44(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+48(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+52(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+56(SB)/4, $0x3e715bef
+DATA cAVX5123e715bef<>+60(SB)/4, $0x3e715bef
+GLOBL cAVX5123e715bef<>(SB), RODATA|NOPTR, $64
+
 // func output5of6AVX512(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
 // Requires: AVX, AVX512F
 TEXT ·output5of6AVX512(SB), NOSPLIT, $8-96
@@ -3489,12 +4714,12 @@ TEXT ·output5of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile75:
+tile84:
 	XORQ CX, CX
 
-loop76:
+loop85:
 	CMPQ        CX, R8
-	JGE         rest77
+	JGE         rest86
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -3715,7 +4940,7 @@ loop76:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain79
+	JZ          plain88
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -3731,9 +4956,9 @@ loop76:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done80
+	JMP         done89
 
-plain79:
+plain88:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3745,7 +4970,7 @@ plain79:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done80:
+done89:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -3771,7 +4996,7 @@ done80:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain81
+	JZ          plain90
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -3787,9 +5012,9 @@ done80:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done82
+	JMP         done91
 
-plain81:
+plain90:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3801,7 +5026,7 @@ plain81:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done82:
+done91:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -3827,7 +5052,7 @@ done82:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain83
+	JZ          plain92
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -3843,9 +5068,9 @@ done82:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done84
+	JMP         done93
 
-plain83:
+plain92:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3857,7 +5082,7 @@ plain83:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done84:
+done93:
 	ADDQ        R11, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     512(AX), Z2
@@ -3883,7 +5108,7 @@ done84:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain85
+	JZ          plain94
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -3899,9 +5124,9 @@ done84:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done86
+	JMP         done95
 
-plain85:
+plain94:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3913,7 +5138,7 @@ plain85:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done86:
+done95:
 	ADDQ        R11, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
@@ -3939,7 +5164,7 @@ done86:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain87
+	JZ          plain96
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -3955,9 +5180,9 @@ done86:
 	VMOVUPS     (R10)(DI*4), Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, (R10)(DI*4)
-	JMP         done88
+	JMP         done97
 
-plain87:
+plain96:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3969,13 +5194,13 @@ plain87:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done88:
+done97:
 	ADDQ $0x40, CX
-	JMP  loop76
+	JMP  loop85
 
-rest77:
+rest86:
 	TESTQ       R9, R9
-	JZ          done78
+	JZ          done87
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -4196,7 +5421,7 @@ rest77:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain89
+	JZ          plain98
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -4212,9 +5437,9 @@ rest77:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done90
+	JMP         done99
 
-plain89:
+plain98:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4226,7 +5451,7 @@ plain89:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done90:
+done99:
 	ADDQ        CX, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -4252,7 +5477,7 @@ done90:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain91
+	JZ          plain100
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -4268,9 +5493,9 @@ done90:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done92
+	JMP         done101
 
-plain91:
+plain100:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4282,7 +5507,7 @@ plain91:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done92:
+done101:
 	ADDQ        CX, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -4308,7 +5533,7 @@ done92:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain93
+	JZ          plain102
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -4324,9 +5549,9 @@ done92:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done94
+	JMP         done103
 
-plain93:
+plain102:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4338,7 +5563,7 @@ plain93:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done94:
+done103:
 	ADDQ        CX, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     512(AX), Z2
@@ -4364,7 +5589,7 @@ done94:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain95
+	JZ          plain104
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -4380,9 +5605,9 @@ done94:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done96
+	JMP         done105
 
-plain95:
+plain104:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4394,7 +5619,7 @@ plain95:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done96:
+done105:
 	ADDQ        CX, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
@@ -4420,7 +5645,7 @@ done96:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain97
+	JZ          plain106
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -4436,9 +5661,9 @@ done96:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, K1, (R10)(DI*4)
-	JMP         done98
+	JMP         done107
 
-plain97:
+plain106:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4450,14 +5675,14 @@ plain97:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done98:
-done78:
+done107:
+done87:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile75
+	JNZ  tile84
 	VZEROUPPER
 	RET
 
@@ -4497,6 +5722,461 @@ DATA cAVX51240800000<>+56(SB)/4, $0x40800000
 DATA cAVX51240800000<>+60(SB)/4, $0x40800000
 GLOBL cAVX51240800000<>(SB), RODATA|NOPTR, $64
 
+// func weights2of6AVX512(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX, AVX512F
+TEXT ·weights2of6AVX512(SB), NOSPLIT, $0-48
+	MOVQ  temp+40(FP), AX
+	MOVQ  dst+0(FP), DX
+	MOVQ  plane+8(FP), BX
+	MOVQ  src+16(FP), SI
+	MOVQ  tap+24(FP), DI
+	MOVQ  n+32(FP), CX
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  CX, R8
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  R9, CX
+	MOVQ  $0x0000000000000001, R10
+	SHLQ  CL, R10
+	DECQ  R10
+	KMOVW R10, K1
+	XORQ  CX, CX
+
+loop108:
+	CMPQ         CX, R8
+	JGE          rest109
+	LEAQ         (SI)(CX*1), R10
+	VMOVUPS      (R10), Z0
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z1
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z2
+	ADDQ         DI, R10
+	VMOVUPS      (R10), Z3
+	ADDQ         DI, R10
+	VMOVAPS      Z0, Z4
+	VMOVUPS      Z4, (AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z4
+	VMOVAPS      Z2, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z5, Z6
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z5, Z4
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z4, 256(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z0, Z5
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z4, Z0
+	VMOVUPS      Z5, 384(AX)
+	VMOVUPS      Z0, 512(AX)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, 640(AX)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, 64(AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z1, Z0
+	VMOVAPS      Z3, Z2
+	VMOVAPS      Z0, Z4
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z2, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z4, 192(AX)
+	VMOVUPS      Z0, 320(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z1, Z0
+	VMOVAPS      Z3, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z2
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z2, 448(AX)
+	VMOVUPS      Z0, 576(AX)
+	VMOVAPS      Z3, Z0
+	VMOVUPS      Z0, 704(AX)
+	LEAQ         (DX)(CX*1), R10
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, (R10)(BX*1)
+	VMOVUPS      Z2, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      128(AX), Z0
+	VMOVUPS      192(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, (R10)(BX*1)
+	VMOVUPS      Z2, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      256(AX), Z0
+	VMOVUPS      320(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, (R10)(BX*1)
+	VMOVUPS      Z2, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      384(AX), Z0
+	VMOVUPS      448(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, (R10)(BX*1)
+	VMOVUPS      Z2, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      512(AX), Z0
+	VMOVUPS      576(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, (R10)(BX*1)
+	VMOVUPS      Z2, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R12)
+	LEAQ         (R12), R10
+	ADDQ         BX, R10
+	VMOVUPS      640(AX), Z0
+	VMOVUPS      704(AX), Z1
+	LEAQ         (BX)(BX*2), R11
+	LEAQ         (R10)(BX*4), R12
+	ADDQ         BX, R12
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, (R10)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, (R10)(BX*1)
+	VMOVUPS      Z2, (R10)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, (R10)(R11*1)
+	VMOVUPS      Z0, (R10)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, (R12)
+	ADDQ         $0x40, CX
+	JMP          loop108
+
+rest109:
+	TESTQ        R9, R9
+	JZ           done110
+	LEAQ         (SI)(CX*1), SI
+	VMOVUPS.Z    (SI), K1, Z0
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z2
+	ADDQ         DI, SI
+	VMOVUPS.Z    (SI), K1, Z3
+	ADDQ         DI, SI
+	VMOVAPS      Z0, Z4
+	VMOVUPS      Z4, (AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z4
+	VMOVAPS      Z2, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z5, Z6
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z5, Z4
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z4, 256(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z0, Z5
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z4, Z5
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z4, Z0
+	VMOVUPS      Z5, 384(AX)
+	VMOVUPS      Z0, 512(AX)
+	VMOVAPS      Z2, Z0
+	VMOVUPS      Z0, 640(AX)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, 64(AX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z1, Z0
+	VMOVAPS      Z3, Z2
+	VMOVAPS      Z0, Z4
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z2, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z4, 192(AX)
+	VMOVUPS      Z0, 320(AX)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z1, Z0
+	VMOVAPS      Z3, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z1, Z2
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z1, Z0
+	VMOVUPS      Z2, 448(AX)
+	VMOVUPS      Z0, 576(AX)
+	VMOVAPS      Z3, Z0
+	VMOVUPS      Z0, 704(AX)
+	LEAQ         (DX)(CX*1), CX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, K1, (CX)(BX*1)
+	VMOVUPS      Z2, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      128(AX), Z0
+	VMOVUPS      192(AX), Z1
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, K1, (CX)(BX*1)
+	VMOVUPS      Z2, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      256(AX), Z0
+	VMOVUPS      320(AX), Z1
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, K1, (CX)(BX*1)
+	VMOVUPS      Z2, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      384(AX), Z0
+	VMOVUPS      448(AX), Z1
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, K1, (CX)(BX*1)
+	VMOVUPS      Z2, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      512(AX), Z0
+	VMOVUPS      576(AX), Z1
+	LEAQ         (BX)(BX*2), DX
+	LEAQ         (CX)(BX*4), SI
+	ADDQ         BX, SI
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, K1, (CX)(BX*1)
+	VMOVUPS      Z2, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(DX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (SI)
+	LEAQ         (SI), CX
+	ADDQ         BX, CX
+	VMOVUPS      640(AX), Z0
+	VMOVUPS      704(AX), Z1
+	LEAQ         (BX)(BX*2), AX
+	LEAQ         (CX)(BX*4), DX
+	ADDQ         BX, DX
+	VMOVAPS      Z0, Z2
+	VMOVUPS      Z2, K1, (CX)
+	VMULPS       cAVX512bf2aaaab<>+0(SB), Z0, Z2
+	VMOVAPS      Z1, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  cAVX512bef15bef<>+0(SB), Z3, Z4
+	VFNMADD231PS cAVX512bef15bef<>+0(SB), Z3, Z2
+	VMOVUPS      Z4, K1, (CX)(BX*1)
+	VMOVUPS      Z2, K1, (CX)(BX*2)
+	VMULPS       cAVX5123e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS      Z1, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  cAVX5123e715bef<>+0(SB), Z2, Z3
+	VFNMADD231PS cAVX5123e715bef<>+0(SB), Z2, Z0
+	VMOVUPS      Z3, K1, (CX)(AX*1)
+	VMOVUPS      Z0, K1, (CX)(BX*4)
+	VMOVAPS      Z1, Z0
+	VMOVUPS      Z0, K1, (DX)
+
+done110:
+	VZEROUPPER
+	RET
+
 // func tile1xAVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, columns int, add int)
 // Requires: AVX, AVX512F
 TEXT ·tile1xAVX512(SB), NOSPLIT, $0-64
@@ -4507,9 +6187,9 @@ TEXT ·tile1xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop99:
+loop111:
 	CMPQ         AX, $0x04
-	JLT          rest100
+	JLT          rest112
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -4533,11 +6213,11 @@ loop99:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop99
+	JMP          loop111
 
-rest100:
+rest112:
 	TESTQ        AX, AX
-	JZ           done101
+	JZ           done113
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -4546,9 +6226,9 @@ rest100:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest100
+	JMP          rest112
 
-done101:
+done113:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -4561,13 +6241,13 @@ done101:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), CX
 	TESTQ   CX, CX
-	JNZ     adding102
+	JNZ     adding114
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	VZEROUPPER
 	RET
 
-adding102:
+adding114:
 	VMOVUPS.Z (AX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -4589,9 +6269,9 @@ TEXT ·tile2xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop103:
+loop115:
 	CMPQ         AX, $0x04
-	JLT          rest104
+	JLT          rest116
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -4627,11 +6307,11 @@ loop103:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop103
+	JMP          loop115
 
-rest104:
+rest116:
 	TESTQ        AX, AX
-	JZ           done105
+	JZ           done117
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -4643,9 +6323,9 @@ rest104:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest104
+	JMP          rest116
 
-done105:
+done117:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -4658,7 +6338,7 @@ done105:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding106
+	JNZ     adding118
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -4667,7 +6347,7 @@ done105:
 	VZEROUPPER
 	RET
 
-adding106:
+adding118:
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -4698,9 +6378,9 @@ TEXT ·tile3xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop107:
+loop119:
 	CMPQ         AX, $0x04
-	JLT          rest108
+	JLT          rest120
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -4748,11 +6428,11 @@ loop107:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop107
+	JMP          loop119
 
-rest108:
+rest120:
 	TESTQ        AX, AX
-	JZ           done109
+	JZ           done121
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -4767,9 +6447,9 @@ rest108:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest108
+	JMP          rest120
 
-done109:
+done121:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -4782,7 +6462,7 @@ done109:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding110
+	JNZ     adding122
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -4794,7 +6474,7 @@ done109:
 	VZEROUPPER
 	RET
 
-adding110:
+adding122:
 	VMOVUPS.Z (AX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -4835,9 +6515,9 @@ TEXT ·tile4xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop111:
+loop123:
 	CMPQ         AX, $0x04
-	JLT          rest112
+	JLT          rest124
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -4897,11 +6577,11 @@ loop111:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop111
+	JMP          loop123
 
-rest112:
+rest124:
 	TESTQ        AX, AX
-	JZ           done113
+	JZ           done125
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -4919,9 +6599,9 @@ rest112:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest112
+	JMP          rest124
 
-done113:
+done125:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -4934,7 +6614,7 @@ done113:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding114
+	JNZ     adding126
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -4949,7 +6629,7 @@ done113:
 	VZEROUPPER
 	RET
 
-adding114:
+adding126:
 	VMOVUPS.Z (AX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -4999,9 +6679,9 @@ TEXT ·tile5xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop115:
+loop127:
 	CMPQ         AX, $0x04
-	JLT          rest116
+	JLT          rest128
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -5073,11 +6753,11 @@ loop115:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop115
+	JMP          loop127
 
-rest116:
+rest128:
 	TESTQ        AX, AX
-	JZ           done117
+	JZ           done129
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -5098,9 +6778,9 @@ rest116:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest116
+	JMP          rest128
 
-done117:
+done129:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -5113,7 +6793,7 @@ done117:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding118
+	JNZ     adding130
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -5131,7 +6811,7 @@ done117:
 	VZEROUPPER
 	RET
 
-adding118:
+adding130:
 	VMOVUPS.Z (AX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -5192,9 +6872,9 @@ TEXT ·tile6xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop119:
+loop131:
 	CMPQ         AX, $0x04
-	JLT          rest120
+	JLT          rest132
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -5279,11 +6959,11 @@ loop119:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop119
+	JMP          loop131
 
-rest120:
+rest132:
 	TESTQ        AX, AX
-	JZ           done121
+	JZ           done133
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -5308,9 +6988,9 @@ rest120:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest120
+	JMP          rest132
 
-done121:
+done133:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -5323,7 +7003,7 @@ done121:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding122
+	JNZ     adding134
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -5344,7 +7024,7 @@ done121:
 	VZEROUPPER
 	RET
 
-adding122:
+adding134:
 	VMOVUPS.Z (AX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -5414,9 +7094,9 @@ TEXT ·tile7xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop123:
+loop135:
 	CMPQ         AX, $0x04
-	JLT          rest124
+	JLT          rest136
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -5513,11 +7193,11 @@ loop123:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop123
+	JMP          loop135
 
-rest124:
+rest136:
 	TESTQ        AX, AX
-	JZ           done125
+	JZ           done137
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -5545,9 +7225,9 @@ rest124:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest124
+	JMP          rest136
 
-done125:
+done137:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -5560,7 +7240,7 @@ done125:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding126
+	JNZ     adding138
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -5584,7 +7264,7 @@ done125:
 	VZEROUPPER
 	RET
 
-adding126:
+adding138:
 	VMOVUPS.Z (AX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -5663,9 +7343,9 @@ TEXT ·tile8xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop127:
+loop139:
 	CMPQ         AX, $0x04
-	JLT          rest128
+	JLT          rest140
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -5774,11 +7454,11 @@ loop127:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop127
+	JMP          loop139
 
-rest128:
+rest140:
 	TESTQ        AX, AX
-	JZ           done129
+	JZ           done141
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -5809,9 +7489,9 @@ rest128:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest128
+	JMP          rest140
 
-done129:
+done141:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -5824,7 +7504,7 @@ done129:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding130
+	JNZ     adding142
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -5851,7 +7531,7 @@ done129:
 	VZEROUPPER
 	RET
 
-adding130:
+adding142:
 	VMOVUPS.Z (AX), K1, Z16
 	VADDPS    Z16, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -5939,9 +7619,9 @@ TEXT ·tile9xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop131:
+loop143:
 	CMPQ         AX, $0x04
-	JLT          rest132
+	JLT          rest144
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -6062,11 +7742,11 @@ loop131:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop131
+	JMP          loop143
 
-rest132:
+rest144:
 	TESTQ        AX, AX
-	JZ           done133
+	JZ           done145
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -6100,9 +7780,9 @@ rest132:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest132
+	JMP          rest144
 
-done133:
+done145:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6115,7 +7795,7 @@ done133:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding134
+	JNZ     adding146
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6145,7 +7825,7 @@ done133:
 	VZEROUPPER
 	RET
 
-adding134:
+adding146:
 	VMOVUPS.Z (AX), K1, Z18
 	VADDPS    Z18, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6242,9 +7922,9 @@ TEXT ·tile10xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop135:
+loop147:
 	CMPQ         AX, $0x04
-	JLT          rest136
+	JLT          rest148
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -6377,11 +8057,11 @@ loop135:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop135
+	JMP          loop147
 
-rest136:
+rest148:
 	TESTQ        AX, AX
-	JZ           done137
+	JZ           done149
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -6418,9 +8098,9 @@ rest136:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest136
+	JMP          rest148
 
-done137:
+done149:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6433,7 +8113,7 @@ done137:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding138
+	JNZ     adding150
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6466,7 +8146,7 @@ done137:
 	VZEROUPPER
 	RET
 
-adding138:
+adding150:
 	VMOVUPS.Z (AX), K1, Z20
 	VADDPS    Z20, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6574,9 +8254,9 @@ TEXT ·tile11xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop139:
+loop151:
 	CMPQ         AX, $0x04
-	JLT          rest140
+	JLT          rest152
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -6722,11 +8402,11 @@ loop139:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop139
+	JMP          loop151
 
-rest140:
+rest152:
 	TESTQ        AX, AX
-	JZ           done141
+	JZ           done153
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -6767,9 +8447,9 @@ rest140:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest140
+	JMP          rest152
 
-done141:
+done153:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6782,7 +8462,7 @@ done141:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding142
+	JNZ     adding154
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6818,7 +8498,7 @@ done141:
 	VZEROUPPER
 	RET
 
-adding142:
+adding154:
 	VMOVUPS.Z (AX), K1, Z22
 	VADDPS    Z22, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6935,9 +8615,9 @@ TEXT ·tile12xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop143:
+loop155:
 	CMPQ         AX, $0x04
-	JLT          rest144
+	JLT          rest156
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -7095,11 +8775,11 @@ loop143:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop143
+	JMP          loop155
 
-rest144:
+rest156:
 	TESTQ        AX, AX
-	JZ           done145
+	JZ           done157
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -7143,9 +8823,9 @@ rest144:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest144
+	JMP          rest156
 
-done145:
+done157:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7158,7 +8838,7 @@ done145:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding146
+	JNZ     adding158
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7197,7 +8877,7 @@ done145:
 	VZEROUPPER
 	RET
 
-adding146:
+adding158:
 	VMOVUPS.Z (AX), K1, Z24
 	VADDPS    Z24, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7323,9 +9003,9 @@ TEXT ·tile13xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop147:
+loop159:
 	CMPQ         AX, $0x04
-	JLT          rest148
+	JLT          rest160
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -7495,11 +9175,11 @@ loop147:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop147
+	JMP          loop159
 
-rest148:
+rest160:
 	TESTQ        AX, AX
-	JZ           done149
+	JZ           done161
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -7546,9 +9226,9 @@ rest148:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest148
+	JMP          rest160
 
-done149:
+done161:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7561,7 +9241,7 @@ done149:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding150
+	JNZ     adding162
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7603,7 +9283,7 @@ done149:
 	VZEROUPPER
 	RET
 
-adding150:
+adding162:
 	VMOVUPS.Z (AX), K1, Z26
 	VADDPS    Z26, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7738,9 +9418,9 @@ TEXT ·tile14xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop151:
+loop163:
 	CMPQ         AX, $0x04
-	JLT          rest152
+	JLT          rest164
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -7922,11 +9602,11 @@ loop151:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop151
+	JMP          loop163
 
-rest152:
+rest164:
 	TESTQ        AX, AX
-	JZ           done153
+	JZ           done165
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -7976,9 +9656,9 @@ rest152:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest152
+	JMP          rest164
 
-done153:
+done165:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7991,7 +9671,7 @@ done153:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding154
+	JNZ     adding166
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8036,7 +9716,7 @@ done153:
 	VZEROUPPER
 	RET
 
-adding154:
+adding166:
 	VMOVUPS.Z (AX), K1, Z28
 	VADDPS    Z28, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)

@@ -25,13 +25,15 @@ type Set struct {
 	maxPool func(dst []float32, dstStep int, src []float32, pixel, row, count, n int)
 	expSum  func(x []float32, largest float32) float32
 	tanh    func(x []float32)
-	input   map[int]inputFunc  // by N
-	output  map[int]outputFunc // by M
+	input   map[int]inputFunc   // by N
+	output  map[int]outputFunc  // by M
+	weights map[int]weightsFunc // by M
 }
 
 type (
-	inputFunc  func(w *Winograd, t Tiles, dst, src, temp []float32)
-	outputFunc func(w *Winograd, t Tiles, dst, src, bias []float32, add bool, temp []float32)
+	inputFunc   func(w *Winograd, t Tiles, dst, src, temp []float32)
+	outputFunc  func(w *Winograd, t Tiles, dst, src, bias []float32, add bool, temp []float32)
+	weightsFunc func(w *Winograd, dst []float32, plane int, src []float32, tap, n int, temp []float32)
 )
 
 // Generic is plain Go.
@@ -42,6 +44,7 @@ var Generic = &Set{
 	output: map[int]outputFunc{
 		2: outputGeneric, 3: outputGeneric, 4: outputGeneric, 5: outputGeneric,
 	},
+	weights: map[int]weightsFunc{2: weightsGeneric, 3: weightsGeneric, 4: weightsGeneric, 5: weightsGeneric},
 }
 
 // Names are all sets, whether this processor has them or not.

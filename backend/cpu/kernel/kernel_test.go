@@ -185,17 +185,12 @@ func TestExponentials(t *testing.T) {
 func TestWinogradConstruction(t *testing.T) {
 	for _, w := range Winograds {
 		d, g := random(7, w.N*w.N), random(8, w.R*w.R)
-		wide := make([]float64, len(g))
-		for i, v := range g {
-			wide[i] = float64(v)
-		}
-		u := make([]float64, w.N*w.N)
-		w.Weights(u, wide)
+		u, v, y, temp := make([]float32, w.N*w.N), make([]float32, w.N*w.N), make([]float32, w.M*w.M), make([]float32, Temp)
+		Generic.Weights(w, u, 1, g, 1, 1, temp)
 		tiles := Tiles{Count: 1, Channels: 1, Row: w.N, Pixel: 1, Plane: 1}
-		v, y, temp := make([]float32, w.N*w.N), make([]float32, w.M*w.M), make([]float32, Temp)
 		Generic.Input(w, tiles, v, d, temp)
 		for i := range v {
-			v[i] *= float32(u[i])
+			v[i] *= u[i]
 		}
 		tiles.Row = w.M
 		Generic.Output(w, tiles, y, v, []float32{0}, false, temp)
@@ -204,7 +199,7 @@ func TestWinogradConstruction(t *testing.T) {
 				var want float64
 				for a := range w.R {
 					for b := range w.R {
-						want += float64(d[(i+a)*w.N+j+b]) * wide[a*w.R+b]
+						want += float64(d[(i+a)*w.N+j+b]) * float64(g[a*w.R+b])
 					}
 				}
 				same(t, fmt.Sprintf("F(%d,%d)", w.M, w.R), y[i*w.M+j:][:1], []float32{float32(want)}, 1e-5)
@@ -238,7 +233,15 @@ func testTransforms(t *testing.T, s *Set, w *Winograd, n, count int) {
 	check(what + ", input")
 	same(t, what+", input", got, want, 2e-6)
 
-	planes, bias := random(10, len(got)), random(11, n)
+	taps := random(12, w.R*w.R*(n+2))
+	got, check = guarded(t, (w.N*w.N-1)*(n+1)+n)
+	want, _ = guarded(t, len(got))
+	s.Weights(w, got, n+1, taps, n+2, n, temp)
+	weightsGeneric(w, want, n+1, taps, n+2, n, nil)
+	check(what + ", weights")
+	same(t, what+", weights", got, want, 1e-6)
+
+	planes, bias := random(10, tiles.lastPlane(w.N*w.N)), random(11, n)
 	for _, add := range []bool{false, true} {
 		got, check := guarded(t, tiles.last(w.M))
 		want, _ := guarded(t, len(got))

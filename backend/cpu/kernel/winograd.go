@@ -71,25 +71,37 @@ func matrix(rows, columns int) [][]float64 {
 	return m
 }
 
-// Weights writes G·g·Gᵀ, N·N values from R·R.
-func (w *Winograd) Weights(dst, g []float64) {
-	var half [6 * 3]float64 // G·g, [N][R]
-	for i, row := range w.G {
-		for c := range w.R {
-			var sum float64
-			for k, v := range row {
-				sum += v * g[k*w.R+c]
-			}
-			half[i*w.R+c] = sum
-		}
+// Weights writes G·g·Gᵀ for n output channels: taps of src lie tap values apart, planes of
+// dst plane values.
+func (s *Set) Weights(w *Winograd, dst []float32, plane int, src []float32, tap, n int, temp []float32) {
+	if n < 1 {
+		return
 	}
-	for i := range w.N {
-		for j, row := range w.G {
-			var sum float64
-			for k, v := range row {
-				sum += half[i*w.R+k] * v
+	_, _, _ = dst[(w.N*w.N-1)*plane+n-1], src[(w.R*w.R-1)*tap+n-1], temp[Temp-1]
+	s.weights[w.M](w, dst, plane, src, tap, n, temp)
+}
+
+// weightsGeneric is the plain form of Weights.
+func weightsGeneric(w *Winograd, dst []float32, plane int, src []float32, tap, n int, _ []float32) {
+	var half [6 * 3]float32 // G·g, [N][R]
+	for c := range n {
+		for i, row := range w.G {
+			for j := range w.R {
+				var sum float64
+				for k, v := range row {
+					sum += v * float64(src[(k*w.R+j)*tap+c])
+				}
+				half[i*w.R+j] = float32(sum)
 			}
-			dst[i*w.N+j] = sum
+		}
+		for i := range w.N {
+			for j, row := range w.G {
+				var sum float64
+				for k, v := range row {
+					sum += float64(half[i*w.R+k]) * v
+				}
+				dst[(i*w.N+j)*plane+c] = float32(sum)
+			}
 		}
 	}
 }

@@ -42,5 +42,6 @@ func vectorKernels(v isa) {
 			inputTransform(v, t.w)
 		}
 		outputTransform(v, t.w)
+		weightsTransform(v, t.w)
 	}
 }

@@ -302,3 +302,47 @@ func outputTransform(v isa, w *kernel.Winograd) {
 	JNZ(LabelRef(loop))
 	ret()
 }
+
+// weightsTransform is dst = G·src·Gᵀ for n columns; steps in bytes.
+func weightsTransform(v isa, w *kernel.Winograd) {
+	v.text(fmt.Sprintf("weights%dof%d", w.R, w.N), "dst *float32, plane int, src *float32, tap int, n int, temp *float32")
+	temp := Mem{Base: param("temp")}
+	dst, plane, src, tap := param("dst"), param("plane"), param("src"), param("tap")
+	c := v.split(param("n"))
+	c.each(func(i reg.GPVirtual, t *tail) {
+		from := GP64()
+		LEAQ(at(src, i), from)
+		rows := make([][]reg.VecVirtual, w.R)
+		for r := range w.R {
+			for range w.R {
+				x := v.vec()
+				v.load(Mem{Base: from}, x, t)
+				rows[r] = append(rows[r], x)
+				ADDQ(tap, from)
+			}
+		}
+		for j := range w.R {
+			x := make([]reg.VecVirtual, w.R)
+			for r := range x {
+				x[r] = rows[r][j]
+			}
+			v.applyInput(w.G, x, func(r int, y reg.VecVirtual) { VMOVUPS(y, temp.Offset((r*w.R+j)*v.bytes())) })
+		}
+		to := GP64()
+		LEAQ(at(dst, i), to)
+		for r := range w.N {
+			x := make([]reg.VecVirtual, w.R)
+			for j := range x {
+				x[j] = v.vec()
+				VMOVUPS(temp.Offset((r*w.R+j)*v.bytes()), x[j])
+			}
+			outputs := newRows(to, plane, w.N)
+			v.applyInput(w.G, x, func(j int, y reg.VecVirtual) { v.store(y, outputs.at(j, 0), t) })
+			if r+1 < w.N {
+				LEAQ(outputs.at(w.N-1, 0), to)
+				ADDQ(plane, to)
+			}
+		}
+	})
+	ret()
+}
