@@ -7,6 +7,7 @@ import (
 // attentionStep computes softmax(θᵀφ)·g for blocks of queries; the whole matrix of scores
 // never exists. Keys and values are packed once a run, into buffers of the plan.
 type attentionStep struct {
+	name          string
 	theta, phi, g view
 	packedPhi     *buffer // panels of keys, depth d
 	packedG       *buffer // panels of channels, depth keys

@@ -32,6 +32,8 @@ type method interface {
 	run(e *env, s *convStep) error
 	// scratch is how many values a thread needs.
 	scratch() int
+	// flops counts the multiplications and additions of the matrix products.
+	flops(in view) int64
 	// bytes is the size of the packed weights.
 	bytes() int64
 	String() string

@@ -57,6 +57,7 @@ type env struct {
 	blend   backend.StatsBlend
 	sample  int
 	out     map[string]backend.Tensor
+	profile *profile // nil = nobody asks
 }
 
 // Compile lowers a graph, divides weights by their spectral norms and packs them.
@@ -97,12 +98,16 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 
 // Run computes the vectors of the batch together and the maps sample by sample.
 func (p *program) Run(ctx context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
+	return p.run(ctx, in, nil)
+}
+
+func (p *program) run(ctx context.Context, in backend.Inputs, profile *profile) (map[string]backend.Tensor, error) {
 	if err := backend.CheckInputs(p.graph, in); err != nil {
 		return nil, err
 	}
 	e := &env{
 		arena: p.acquire(in.Batch), program: p, ctx: ctx, in: in,
-		blend: backend.Blend(p.graph.Grid, in.Truncation, in.Stats), out: map[string]backend.Tensor{},
+		blend: backend.Blend(p.graph.Grid, in.Truncation, in.Stats), out: map[string]backend.Tensor{}, profile: profile,
 	}
 	defer p.release(e.arena)
 	for _, x := range p.exports {
@@ -119,7 +124,7 @@ func (p *program) Run(ctx context.Context, in backend.Inputs) (map[string]backen
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			if err := s.run(e); err != nil {
+			if err := profile.measure(s, func() error { return s.run(e) }); err != nil {
 				return nil, err
 			}
 		}
@@ -135,7 +140,7 @@ func (e *env) runVectors(steps []vectorStep) error {
 		if err := e.ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.run(e, e.in.Batch); err != nil {
+		if err := e.profile.measure(s, func() error { return s.run(e, e.in.Batch) }); err != nil {
 			return err
 		}
 	}

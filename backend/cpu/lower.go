@@ -449,7 +449,7 @@ func (l *lowering) sum(n *graph.Node) error {
 }
 
 func (l *lowering) attention(n *graph.Node, theta, phi, g view) {
-	s := &attentionStep{theta: theta, phi: phi, g: g}
+	s := &attentionStep{name: n.Name, theta: theta, phi: phi, g: g}
 	keys := s.keys()
 	s.packedPhi = l.newBuffer(kernel.Panels(keys, kernel.NR) * kernel.NR * phi.c)
 	s.packedG = l.newBuffer(kernel.Panels(g.c, kernel.NR) * kernel.NR * keys)
