@@ -53,7 +53,8 @@ type Program interface {
 	Close() error
 }
 
-// Compile is what a backend provides.
+// Compile is what a backend provides. The source must stay open as long as the program:
+// weights may be read from it where they lie.
 type Compile func(g *graph.Graph, w weights.Source, o Options) (Program, error)
 
 // CheckInputs reports the first input that does not fit the graph.

@@ -202,3 +202,27 @@ func TestDecimal(t *testing.T) {
 		}
 	}
 }
+
+// TestView: float32 tensors are seen where they lie, others are not.
+func TestView(t *testing.T) {
+	header := []byte(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"h":{"dtype":"F16","shape":[2],"data_offsets":[8,12]}}`)
+	for len(header)%8 != 0 {
+		header = append(header, ' ')
+	}
+	data := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	data = append(data, header...)
+	data = binary.LittleEndian.AppendUint32(data, math.Float32bits(1.5))
+	data = binary.LittleEndian.AppendUint32(data, math.Float32bits(-2))
+	f, err := Parse(append(data, 0, 0, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, ok := f.View("a"); ok && !slices.Equal(v, []float32{1.5, -2}) {
+		t.Errorf("a is %v", v)
+	}
+	for _, name := range []string{"h", "none"} {
+		if _, ok := f.View(name); ok {
+			t.Errorf("%s is seen as float32", name)
+		}
+	}
+}

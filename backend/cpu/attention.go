@@ -19,7 +19,7 @@ const queriesBlock = 56
 
 // scratchSize is what a thread needs: queries and scores.
 func (s *attentionStep) scratchSize() int {
-	return queriesBlock * (s.theta.c + s.keys() + 2*rowGap)
+	return max(queriesBlock*(s.theta.c+s.keys()+2*rowGap), s.g.c)
 }
 
 func (s *attentionStep) keys() int {
@@ -28,10 +28,11 @@ func (s *attentionStep) keys() int {
 }
 
 func (s *attentionStep) run(e *env) error {
+	if err := s.packKeys(e); err != nil {
+		return err
+	}
 	keys, d, c, k := s.keys(), s.theta.c, s.g.c, e.program.kernels
 	phi, g := e.values(s.packedPhi), e.values(s.packedG)
-	packView(phi, s.phi, e, keys, d)
-	packTransposed(g, s.g, e, keys, c)
 	theta, out := s.theta.reader(e), e.values(s.out)
 	h, w := s.theta.size()
 	blocks, block := share(h*w, queriesBlock)
@@ -43,36 +44,37 @@ func (s *attentionStep) run(e *env) error {
 			theta.readPixel(a[i*lda:][:d], (from+i)/w, (from+i)%w, s.theta.up)
 		}
 		k.Gemm(m, keys, d, a, lda, phi, d*kernel.NR, scores, lds, false)
+		var sums [queriesBlock]float32
 		for i := range m {
-			k.Softmax(scores[i*lds:][:keys])
+			sums[i] = k.Exponentials(scores[i*lds:][:keys])
 		}
 		k.Gemm(m, c, keys, scores, lds, g, keys*kernel.NR, out[from*c:], c, false)
+		for i := range m {
+			k.Scale(out[(from+i)*c:][:c], 1/sums[i])
+		}
 	})
 }
 
-// packView lays the pixels of a view out as panels of NR columns of depth c.
-func packView(dst []float32, v view, e *env, pixels, c int) {
-	r := v.reader(e)
-	_, w := v.size()
-	row := make([]float32, c)
-	for p := range pixels {
-		r.readPixel(row, p/w, p%w, v.up)
-		panel := dst[p/kernel.NR*c*kernel.NR+p%kernel.NR:]
-		for l, x := range row {
-			panel[l*kernel.NR] = x
+// packKeys lays the keys out as panels of NR columns of depth d, and the values as panels of
+// NR channels of depth keys.
+func (s *attentionStep) packKeys(e *env) error {
+	keys, d := s.keys(), s.theta.c
+	phi, g := s.phi.reader(e), s.g.reader(e)
+	toPhi, toG := e.values(s.packedPhi), e.values(s.packedG)
+	_, w := s.phi.size()
+	row := max(d, s.g.c)
+	return e.parallel(kernel.Panels(keys, kernel.NR), func(worker, item int) {
+		values := e.scratch[worker][:row]
+		for p := item * kernel.NR; p < min((item+1)*kernel.NR, keys); p++ {
+			phi.readPixel(values[:d], p/w, p%w, s.phi.up)
+			panel := toPhi[item*d*kernel.NR+p%kernel.NR:]
+			for l, x := range values[:d] {
+				panel[l*kernel.NR] = x
+			}
+			g.readPixel(values[:s.g.c], p/w, p%w, s.g.up)
+			for j := 0; j < s.g.c; j += kernel.NR {
+				copy(toG[(j/kernel.NR*keys+p)*kernel.NR:][:kernel.NR], values[j:s.g.c])
+			}
 		}
-	}
-}
-
-// packTransposed lays the channels of a view out as panels of NR columns of depth pixels.
-func packTransposed(dst []float32, v view, e *env, pixels, c int) {
-	r := v.reader(e)
-	_, w := v.size()
-	row := make([]float32, c)
-	for p := range pixels {
-		r.readPixel(row, p/w, p%w, v.up)
-		for j, x := range row {
-			dst[(j/kernel.NR*pixels+p)*kernel.NR+j%kernel.NR] = x
-		}
-	}
+	})
 }

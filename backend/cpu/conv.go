@@ -27,8 +27,8 @@ type convStep struct {
 type method interface {
 	// reserve makes room for the packed weights.
 	reserve()
-	// add packs the weights of outputs [from,to) of a node as outputs from at.
-	add(k *kernel.Set, values []float32, from, to, at int)
+	// add packs the weights, times factor, of outputs [from,to) of a node as outputs from at.
+	add(k *kernel.Set, values []float32, factor float64, from, to, at int)
 	run(e *env, s *convStep) error
 	// scratch is how many values a thread needs.
 	scratch() int
@@ -114,19 +114,17 @@ func (s *convStep) finish(e *env, from, count, col, n int) {
 
 // pack reads the weights and biases of all nodes.
 func (s *convStep) pack(w weights.Source, k *kernel.Set) error {
-	factor := 1.0
+	gamma := [1]float64{1}
 	if s.factor != nil {
-		var gamma [1]float64
 		if err := w.Float64s(gamma[:], s.factor.Name); err != nil {
 			return err
 		}
-		factor = gamma[0]
 	}
 	s.bias = make([]float32, s.outs)
 	s.method.reserve()
 	at := 0
 	for _, n := range s.nodes {
-		values, err := normalised(w, n, factor)
+		values, factor, err := values(w, n)
 		if err != nil {
 			return err
 		}
@@ -134,14 +132,14 @@ func (s *convStep) pack(w weights.Source, k *kernel.Set) error {
 		if s.to > 0 {
 			from, to = s.from, s.to
 		}
-		s.method.add(k, values, from, to, at)
+		s.method.add(k, values, factor*gamma[0], from, to, at)
 		if n.Bias != nil {
 			bias := make([]float32, n.Bias.Elements())
 			if err := w.Float32s(bias, n.Bias.Name); err != nil {
 				return err
 			}
 			for o := from; o < to; o++ {
-				s.bias[at+o-from] = float32(float64(bias[o]) * factor)
+				s.bias[at+o-from] = float32(float64(bias[o]) * gamma[0])
 			}
 		}
 		at += to - from

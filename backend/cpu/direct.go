@@ -45,7 +45,7 @@ func (d *direct) reserve() {
 
 // add packs a panel of outputs at a time, tap by tap; of a phase, taps are sums of the
 // kernel's values.
-func (d *direct) add(_ *kernel.Set, values []float32, from, to, at int) {
+func (d *direct) add(_ *kernel.Set, values []float32, factor float64, from, to, at int) {
 	area, k := d.size*d.size, d.depth()
 	g := make([]float32, len(d.phases[0].taps)*kernel.NR)
 	for i, p := range d.phases {
@@ -55,7 +55,7 @@ func (d *direct) add(_ *kernel.Set, values []float32, from, to, at int) {
 			n := min(to-o, kernel.NR-col%kernel.NR)
 			panel := d.packed[i][col/kernel.NR*k*kernel.NR+col%kernel.NR:]
 			for ch := range d.channels {
-				gather(g, values[(o*d.channels+ch)*area:], d.channels*area, n, sources)
+				gather(g, values[(o*d.channels+ch)*area:], d.channels*area, n, sources, factor)
 				for t := range sources {
 					copy(panel[(t*d.channels+ch)*kernel.NR:][:n], g[t*kernel.NR:])
 				}

@@ -191,7 +191,6 @@ func (l *lowering) linear(x *graph.Node) {
 		}
 	}
 	s.to = l.newVector(total)
-	l.width = max(l.width, total)
 	for i, u := range s.nodes {
 		part := *s.to
 		part.at, part.n = s.starts[i], u.Shape[0]

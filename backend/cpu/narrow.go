@@ -29,11 +29,11 @@ func (n *narrow) reserve()     { n.packed = make([]float32, n.channels*kernel.NR
 func (n *narrow) scratch() int { return rowsBlock*(n.channels+rowGap) + 3*n.width*kernel.NR }
 
 // add puts output o of tap t in column t·outs + o.
-func (n *narrow) add(_ *kernel.Set, values []float32, from, to, at int) {
+func (n *narrow) add(_ *kernel.Set, values []float32, factor float64, from, to, at int) {
 	for o := from; o < to; o++ {
 		for c := range n.channels {
 			for t := range taps3x3 {
-				n.packed[c*kernel.NR+t*n.outs+at+o-from] = values[(o*n.channels+c)*taps3x3+t]
+				n.packed[c*kernel.NR+t*n.outs+at+o-from] = float32(float64(values[(o*n.channels+c)*taps3x3+t]) * factor)
 			}
 		}
 	}

@@ -53,9 +53,10 @@ func (s *convStep) describe() backend.Layer {
 }
 
 func (s *linearStep) describe() backend.Layer {
-	l := backend.Layer{Name: s.nodes[0].Name, Kind: "linear", Method: "direct", Bytes: 4 * int64(len(s.packed))}
+	l := backend.Layer{Name: s.nodes[0].Name, Kind: "linear", Method: "dots"}
 	for _, n := range s.nodes {
 		l.FLOPs += n.FLOPs()
+		l.Bytes += 4 * int64(n.Weight.Elements())
 	}
 	l.Done = l.FLOPs
 	return l

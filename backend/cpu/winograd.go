@@ -72,7 +72,7 @@ func (f *fast) reserve() {
 
 // add transforms the kernels, a panel of outputs at a time. Of a phase, taps are sums of the
 // kernel's values.
-func (f *fast) add(k *kernel.Set, values []float32, from, to, at int) {
+func (f *fast) add(k *kernel.Set, values []float32, factor float64, from, to, at int) {
 	taps := f.w.R * f.w.R
 	g, temp := make([]float32, taps*kernel.NR), make([]float32, kernel.Temp)
 	for i, p := range f.phases {
@@ -82,24 +82,10 @@ func (f *fast) add(k *kernel.Set, values []float32, from, to, at int) {
 			n := min(to-o, kernel.NR-col%kernel.NR)
 			panel := f.packed[i][col/kernel.NR*f.panel()+col%kernel.NR:]
 			for ch := range f.channels {
-				gather(g, values[(o*f.channels+ch)*9:], f.channels*9, n, sources)
+				gather(g, values[(o*f.channels+ch)*9:], f.channels*9, n, sources, factor)
 				k.Weights(f.w, panel[ch*kernel.NR:], f.channels*kernel.NR, g, kernel.NR, n, temp)
 			}
 			o += n
-		}
-	}
-}
-
-// gather writes, for each tap, the sums of its sources in n kernels that lie step apart.
-func gather(g, kernels []float32, step, n int, sources [][]int) {
-	for t, positions := range sources {
-		row := g[t*kernel.NR:][:n]
-		for o := range row {
-			var sum float32
-			for _, position := range positions {
-				sum += kernels[o*step+position]
-			}
-			row[o] = sum
 		}
 	}
 }

@@ -21,7 +21,8 @@ func vector() []*Set {
 var setAVX512 = &Set{
 	Name: "avx512", Rows: len(tilesAVX512),
 	gemm: gemmTiles(tilesAVX512[:], 32), affine: affineWith(affineAVX512), addRows: addRowsWith(addRowsAVX512),
-	maxPool: maxPoolWith(maxPoolAVX512), expSum: expSumWith(expSumAVX512), tanh: tanhWith(tanhAVX512),
+	maxPool: maxPoolWith(maxPoolAVX512), dots: dotsWith(dotsAVX512),
+	largest: largestWith(largestAVX512), scale: scaleWith(scaleAVX512), expSum: expSumWith(expSumAVX512), tanh: tanhWith(tanhAVX512),
 	input: map[int]inputFunc{4: inputWith(input4AVX512), 6: inputWith(input6AVX512)},
 	output: map[int]outputFunc{
 		2: outputWith(output2of4AVX512), 3: outputWith(output3of4AVX512), 4: outputWith(output4of6AVX512), 5: outputWith(output5of6AVX512),
@@ -34,7 +35,8 @@ var setAVX512 = &Set{
 var setAVX2 = &Set{
 	Name: "avx2", Rows: len(tilesAVX2),
 	gemm: gemmTiles(tilesAVX2[:], 16), affine: affineWith(affineAVX2), addRows: addRowsWith(addRowsAVX2),
-	maxPool: maxPoolWith(maxPoolAVX2), expSum: expSumWith(expSumAVX2), tanh: tanhWith(tanhAVX2),
+	maxPool: maxPoolWith(maxPoolAVX2), dots: dotsWith(dotsAVX2),
+	largest: largestWith(largestAVX2), scale: scaleWith(scaleAVX2), expSum: expSumWith(expSumAVX2), tanh: tanhWith(tanhAVX2),
 	input: map[int]inputFunc{4: inputWith(input4AVX2), 6: inputWith(input6AVX2)},
 	output: map[int]outputFunc{
 		2: outputWith(output2of4AVX2), 3: outputWith(output3of4AVX2), 4: outputWith(output4of6AVX2), 5: outputWith(output5of6AVX2),
@@ -127,4 +129,23 @@ func weightsWith(f func(dst *float32, plane int, src *float32, tap int, n int, t
 	return func(_ *Winograd, dst []float32, plane int, src []float32, tap, n int, temp []float32) {
 		f(&dst[0], 4*plane, &src[0], 4*tap, n, &temp[0])
 	}
+}
+
+func dotsWith(f func(y *float32, w *float32, ldw int, rows int, x *float32, n int)) func(y, w []float32, ldw int, x []float32) {
+	return func(y, w []float32, ldw int, x []float32) { f(&y[0], &w[0], 4*ldw, len(y), &x[0], len(x)) }
+}
+
+func largestWith(f func(x *float32, n int, lanes *float32)) func([]float32) float32 {
+	return func(x []float32) float32 {
+		var lanes [16]float32
+		for i := range lanes {
+			lanes[i] = x[0]
+		}
+		f(&x[0], len(x), &lanes[0])
+		return largestGeneric(lanes[:])
+	}
+}
+
+func scaleWith(f func(x *float32, n int, factor float32)) func([]float32, float32) {
+	return func(x []float32, factor float32) { f(&x[0], len(x), factor) }
 }

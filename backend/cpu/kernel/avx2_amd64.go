@@ -14,7 +14,16 @@ func addRowsAVX2(dst *float32, dstStep int, src *float32, srcStep int, rows int,
 func maxPoolAVX2(dst *float32, dstStep int, src *float32, pixelStep int, rowStep int, count int, n int)
 
 //go:noescape
+func dotsAVX2(y *float32, w *float32, ldw int, rows int, x *float32, n int)
+
+//go:noescape
+func largestAVX2(x *float32, n int, lanes *float32)
+
+//go:noescape
 func expSumAVX2(x *float32, n int, largest float32, sum *float32)
+
+//go:noescape
+func scaleAVX2(x *float32, n int, factor float32)
 
 //go:noescape
 func tanhAVX2(x *float32, n int)

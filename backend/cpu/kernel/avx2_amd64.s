@@ -183,6 +183,192 @@ done12:
 	VZEROUPPER
 	RET
 
+// func dotsAVX2(y *float32, w *float32, ldw int, rows int, x *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·dotsAVX2(SB), NOSPLIT, $0-48
+	MOVQ    y+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    ldw+16(FP), DX
+	MOVQ    rows+24(FP), BX
+	MOVQ    x+32(FP), SI
+	MOVQ    n+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	MOVQ    R8, R9
+	NEGQ    R9
+	LEAQ    laneMask<>+32(SB), R10
+	VMOVUPS (R10)(R9*4), Y0
+
+rows13:
+	CMPQ   BX, $0x04
+	JLT    done14
+	LEAQ   (DX)(DX*2), R9
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	XORQ   R10, R10
+
+loop15:
+	CMPQ        R10, DI
+	JGE         rest16
+	VMOVUPS     (SI)(R10*1), Y5
+	LEAQ        (CX), R11
+	VMOVUPS     (R11)(R10*1), Y6
+	VFMADD231PS Y6, Y5, Y1
+	LEAQ        (CX)(DX*1), R11
+	VMOVUPS     (R11)(R10*1), Y6
+	VFMADD231PS Y6, Y5, Y2
+	LEAQ        (CX)(DX*2), R11
+	VMOVUPS     (R11)(R10*1), Y6
+	VFMADD231PS Y6, Y5, Y3
+	LEAQ        (CX)(R9*1), R11
+	VMOVUPS     (R11)(R10*1), Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $0x20, R10
+	JMP         loop15
+
+rest16:
+	TESTQ       R8, R8
+	JZ          done17
+	VMASKMOVPS  (SI)(R10*1), Y0, Y5
+	LEAQ        (CX), R11
+	VMASKMOVPS  (R11)(R10*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y1
+	LEAQ        (CX)(DX*1), R11
+	VMASKMOVPS  (R11)(R10*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y2
+	LEAQ        (CX)(DX*2), R11
+	VMASKMOVPS  (R11)(R10*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y3
+	LEAQ        (CX)(R9*1), R9
+	VMASKMOVPS  (R9)(R10*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y4
+
+done17:
+	VMOVAPS      Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X5
+	VADDPS       X1, X5, X5
+	VMOVHLPS     X5, X5, X1
+	VADDPS       X1, X5, X5
+	VMOVSHDUP    X5, X1
+	VADDPS       X1, X5, X5
+	VMOVSS       X5, (AX)
+	VMOVAPS      Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X1, X2, X2
+	VMOVHLPS     X2, X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSHDUP    X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSS       X2, 4(AX)
+	VMOVAPS      Y3, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X1, X2, X2
+	VMOVHLPS     X2, X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSHDUP    X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSS       X2, 8(AX)
+	VMOVAPS      Y4, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X1, X2, X2
+	VMOVHLPS     X2, X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSHDUP    X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSS       X2, 12(AX)
+	ADDQ         $0x10, AX
+	ADDQ         DX, CX
+	ADDQ         DX, CX
+	ADDQ         DX, CX
+	ADDQ         DX, CX
+	SUBQ         $0x04, BX
+	JMP          rows13
+
+done14:
+rows18:
+	CMPQ   BX, $0x01
+	JLT    done19
+	VXORPS Y1, Y1, Y1
+	XORQ   R9, R9
+
+loop20:
+	CMPQ        R9, DI
+	JGE         rest21
+	VMOVUPS     (SI)(R9*1), Y2
+	LEAQ        (CX), R10
+	VMOVUPS     (R10)(R9*1), Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x20, R9
+	JMP         loop20
+
+rest21:
+	TESTQ       R8, R8
+	JZ          done22
+	VMASKMOVPS  (SI)(R9*1), Y0, Y2
+	LEAQ        (CX), R10
+	VMASKMOVPS  (R10)(R9*1), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+
+done22:
+	VMOVAPS      Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X1, X2, X2
+	VMOVHLPS     X2, X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSHDUP    X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSS       X2, (AX)
+	ADDQ         $0x04, AX
+	ADDQ         DX, CX
+	SUBQ         $0x01, BX
+	JMP          rows18
+
+done19:
+	VZEROUPPER
+	RET
+
+// func largestAVX2(x *float32, n int, lanes *float32)
+// Requires: AVX
+TEXT ·largestAVX2(SB), NOSPLIT, $0-24
+	MOVQ         x+0(FP), AX
+	MOVQ         lanes+16(FP), CX
+	VBROADCASTSS (AX), Y0
+	MOVQ         n+8(FP), DX
+	MOVQ         DX, BX
+	ANDQ         $0x07, BX
+	SUBQ         BX, DX
+	SHLQ         $0x02, DX
+	MOVQ         BX, SI
+	NEGQ         SI
+	LEAQ         laneMask<>+32(SB), DI
+	VMOVUPS      (DI)(SI*4), Y1
+	XORQ         SI, SI
+
+loop23:
+	CMPQ    SI, DX
+	JGE     rest24
+	VMOVUPS (AX)(SI*1), Y2
+	VMAXPS  Y0, Y2, Y0
+	ADDQ    $0x20, SI
+	JMP     loop23
+
+rest24:
+	TESTQ        BX, BX
+	JZ           done25
+	VMASKMOVPS   (AX)(SI*1), Y1, Y2
+	VBROADCASTSS (AX), Y3
+	VBLENDVPS    Y1, Y2, Y3, Y2
+	VMAXPS       Y0, Y2, Y0
+
+done25:
+	VMOVUPS Y0, (CX)
+	VZEROUPPER
+	RET
+
 // func expSumAVX2(x *float32, n int, largest float32, sum *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-32
@@ -201,9 +387,9 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-32
 	VBROADCASTSS largest+16(FP), Y1
 	XORQ         SI, SI
 
-loop13:
+loop26:
 	CMPQ         SI, DX
-	JGE          rest14
+	JGE          rest27
 	VMOVUPS      (AX)(SI*1), Y3
 	VSUBPS       Y1, Y3, Y3
 	VMOVUPS      cAVX2c2ae0000<>+0(SB), Y4
@@ -227,11 +413,11 @@ loop13:
 	VADDPS       Y3, Y2, Y2
 	VMOVUPS      Y3, (AX)(SI*1)
 	ADDQ         $0x20, SI
-	JMP          loop13
+	JMP          loop26
 
-rest14:
+rest27:
 	TESTQ        BX, BX
-	JZ           done15
+	JZ           done28
 	VMASKMOVPS   (AX)(SI*1), Y0, Y3
 	VSUBPS       Y1, Y3, Y3
 	VMOVUPS      cAVX2c2ae0000<>+0(SB), Y1
@@ -256,7 +442,7 @@ rest14:
 	VADDPS       Y3, Y2, Y2
 	VMASKMOVPS   Y3, Y0, (AX)(SI*1)
 
-done15:
+done28:
 	VMOVUPS Y2, (CX)
 	VZEROUPPER
 	RET
@@ -371,6 +557,42 @@ DATA cAVX23f800000<>+24(SB)/4, $0x3f800000
 DATA cAVX23f800000<>+28(SB)/4, $0x3f800000
 GLOBL cAVX23f800000<>(SB), RODATA|NOPTR, $32
 
+// func scaleAVX2(x *float32, n int, factor float32)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         CX, DX
+	ANDQ         $0x07, DX
+	SUBQ         DX, CX
+	SHLQ         $0x02, CX
+	MOVQ         DX, BX
+	NEGQ         BX
+	LEAQ         laneMask<>+32(SB), SI
+	VMOVUPS      (SI)(BX*4), Y0
+	VBROADCASTSS factor+16(FP), Y1
+	XORQ         BX, BX
+
+loop29:
+	CMPQ    BX, CX
+	JGE     rest30
+	VMOVUPS (AX)(BX*1), Y2
+	VMULPS  Y1, Y2, Y2
+	VMOVUPS Y2, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	JMP     loop29
+
+rest30:
+	TESTQ      DX, DX
+	JZ         done31
+	VMASKMOVPS (AX)(BX*1), Y0, Y2
+	VMULPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (AX)(BX*1)
+
+done31:
+	VZEROUPPER
+	RET
+
 // func tanhAVX2(x *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-16
@@ -388,9 +610,9 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-16
 	VMOVUPS cAVX2c2ae0000<>+0(SB), Y2
 	XORQ    BX, BX
 
-loop16:
+loop32:
 	CMPQ         BX, CX
-	JGE          rest17
+	JGE          rest33
 	VMOVUPS      (AX)(BX*1), Y3
 	VPAND        Y3, Y1, Y4
 	VPOR         Y3, Y1, Y3
@@ -419,11 +641,11 @@ loop16:
 	VPOR         Y3, Y4, Y3
 	VMOVUPS      Y3, (AX)(BX*1)
 	ADDQ         $0x20, BX
-	JMP          loop16
+	JMP          loop32
 
-rest17:
+rest33:
 	TESTQ        DX, DX
-	JZ           done18
+	JZ           done34
 	VMASKMOVPS   (AX)(BX*1), Y0, Y3
 	VPAND        Y3, Y1, Y4
 	VPOR         Y3, Y1, Y3
@@ -452,7 +674,7 @@ rest17:
 	VPOR         Y3, Y4, Y3
 	VMASKMOVPS   Y3, Y0, (AX)(BX*1)
 
-done18:
+done34:
 	VZEROUPPER
 	RET
 
@@ -486,12 +708,12 @@ TEXT ·input4AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile19:
+tile35:
 	XORQ R9, R9
 
-loop20:
+loop36:
 	CMPQ    R9, DI
-	JGE     rest21
+	JGE     rest37
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R12
@@ -641,11 +863,11 @@ loop20:
 	VSUBPS  Y2, Y1, Y1
 	VMOVUPS Y1, (R10)(R11*1)
 	ADDQ    $0x20, R9
-	JMP     loop20
+	JMP     loop36
 
-rest21:
+rest37:
 	TESTQ      R8, R8
-	JZ         done22
+	JZ         done38
 	MOVQ       pixel+40(FP), R11
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R12
@@ -795,13 +1017,13 @@ rest21:
 	VSUBPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (R9)(R10*1)
 
-done22:
+done38:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile19
+	JNZ  tile35
 	VZEROUPPER
 	RET
 
@@ -825,12 +1047,12 @@ TEXT ·output2of4AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile23:
+tile39:
 	XORQ R9, R9
 
-loop24:
+loop40:
 	CMPQ    R9, DI
-	JGE     rest25
+	JGE     rest41
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R11
 	VMOVUPS (R10), Y1
@@ -906,22 +1128,22 @@ loop24:
 	VADDPS  Y5, Y3, Y3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain27
+	JZ      plain43
 	VMOVUPS (R10), Y4
 	VADDPS  Y4, Y2, Y4
 	VMOVUPS Y4, (R10)
 	VMOVUPS (R10)(SI*1), Y2
 	VADDPS  Y2, Y3, Y2
 	VMOVUPS Y2, (R10)(SI*1)
-	JMP     done28
+	JMP     done44
 
-plain27:
+plain43:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done28:
+done44:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 96(AX), Y3
@@ -935,28 +1157,28 @@ done28:
 	VADDPS  Y5, Y3, Y3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain29
+	JZ      plain45
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
 	VMOVUPS (R10)(SI*1), Y1
 	VADDPS  Y1, Y3, Y1
 	VMOVUPS Y1, (R10)(SI*1)
-	JMP     done30
+	JMP     done46
 
-plain29:
+plain45:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done30:
+done46:
 	ADDQ $0x20, R9
-	JMP  loop24
+	JMP  loop40
 
-rest25:
+rest41:
 	TESTQ      R8, R8
-	JZ         done26
+	JZ         done42
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R11
 	VMASKMOVPS (R10), Y0, Y1
@@ -1032,22 +1254,22 @@ rest25:
 	VADDPS     Y5, Y3, Y3
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain31
+	JZ         plain47
 	VMASKMOVPS (R10), Y0, Y4
 	VADDPS     Y4, Y2, Y4
 	VMASKMOVPS Y4, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y2
 	VADDPS     Y2, Y3, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*1)
-	JMP        done32
+	JMP        done48
 
-plain31:
+plain47:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done32:
+done48:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    96(AX), Y3
@@ -1061,29 +1283,29 @@ done32:
 	VADDPS     Y5, Y3, Y3
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain33
+	JZ         plain49
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y1
 	VADDPS     Y1, Y3, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*1)
-	JMP        done34
+	JMP        done50
 
-plain33:
+plain49:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done34:
-done26:
+done50:
+done42:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile23
+	JNZ  tile39
 	VZEROUPPER
 	RET
 
@@ -1106,9 +1328,9 @@ TEXT ·weights3of4AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop35:
+loop51:
 	CMPQ         R9, DI
-	JGE          rest36
+	JGE          rest52
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -1243,11 +1465,11 @@ loop35:
 	VMOVAPS      Y3, Y1
 	VMOVUPS      Y1, (R10)(R11*1)
 	ADDQ         $0x20, R9
-	JMP          loop35
+	JMP          loop51
 
-rest36:
+rest52:
 	TESTQ        R8, R8
-	JZ           done37
+	JZ           done53
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -1382,7 +1604,7 @@ rest36:
 	VMOVAPS      Y3, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 
-done37:
+done53:
 	VZEROUPPER
 	RET
 
@@ -1416,12 +1638,12 @@ TEXT ·output3of4AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile38:
+tile54:
 	XORQ R9, R9
 
-loop39:
+loop55:
 	CMPQ    R9, DI
-	JGE     rest40
+	JGE     rest56
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R11
 	VMOVUPS (R10), Y1
@@ -1506,7 +1728,7 @@ loop39:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain42
+	JZ      plain58
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -1516,9 +1738,9 @@ loop39:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done43
+	JMP     done59
 
-plain42:
+plain58:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -1526,7 +1748,7 @@ plain42:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done43:
+done59:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 128(AX), Y3
@@ -1541,7 +1763,7 @@ done43:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain44
+	JZ      plain60
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -1551,9 +1773,9 @@ done43:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done45
+	JMP     done61
 
-plain44:
+plain60:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -1561,7 +1783,7 @@ plain44:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done45:
+done61:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 160(AX), Y3
@@ -1576,7 +1798,7 @@ done45:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain46
+	JZ      plain62
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
@@ -1586,9 +1808,9 @@ done45:
 	VMOVUPS (R10)(SI*2), Y1
 	VADDPS  Y1, Y4, Y1
 	VMOVUPS Y1, (R10)(SI*2)
-	JMP     done47
+	JMP     done63
 
-plain46:
+plain62:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -1596,13 +1818,13 @@ plain46:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done47:
+done63:
 	ADDQ $0x20, R9
-	JMP  loop39
+	JMP  loop55
 
-rest40:
+rest56:
 	TESTQ      R8, R8
-	JZ         done41
+	JZ         done57
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R11
 	VMASKMOVPS (R10), Y0, Y1
@@ -1687,7 +1909,7 @@ rest40:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain48
+	JZ         plain64
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -1697,9 +1919,9 @@ rest40:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done49
+	JMP        done65
 
-plain48:
+plain64:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -1707,7 +1929,7 @@ plain48:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done49:
+done65:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    128(AX), Y3
@@ -1722,7 +1944,7 @@ done49:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain50
+	JZ         plain66
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -1732,9 +1954,9 @@ done49:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done51
+	JMP        done67
 
-plain50:
+plain66:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -1742,7 +1964,7 @@ plain50:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done51:
+done67:
 	ADDQ       R9, R10
 	VMOVUPS    64(AX), Y2
 	VMOVUPS    160(AX), Y3
@@ -1757,7 +1979,7 @@ done51:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain52
+	JZ         plain68
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
@@ -1767,9 +1989,9 @@ done51:
 	VMASKMOVPS (R10)(SI*2), Y0, Y1
 	VADDPS     Y1, Y4, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*2)
-	JMP        done53
+	JMP        done69
 
-plain52:
+plain68:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -1777,14 +1999,14 @@ plain52:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done53:
-done41:
+done69:
+done57:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile38
+	JNZ  tile54
 	VZEROUPPER
 	RET
 
@@ -1807,9 +2029,9 @@ TEXT ·weights2of4AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop54:
+loop70:
 	CMPQ         R9, DI
-	JGE          rest55
+	JGE          rest71
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -1911,11 +2133,11 @@ loop54:
 	VMOVAPS      Y2, Y1
 	VMOVUPS      Y1, (R10)(R11*1)
 	ADDQ         $0x20, R9
-	JMP          loop54
+	JMP          loop70
 
-rest55:
+rest71:
 	TESTQ        R8, R8
-	JZ           done56
+	JZ           done72
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -2017,7 +2239,7 @@ rest55:
 	VMOVAPS      Y2, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 
-done56:
+done72:
 	VZEROUPPER
 	RET
 
@@ -2041,12 +2263,12 @@ TEXT ·input6AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile57:
+tile73:
 	XORQ R9, R9
 
-loop58:
+loop74:
 	CMPQ         R9, DI
-	JGE          rest59
+	JGE          rest75
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -2510,11 +2732,11 @@ loop58:
 	VADDPS       Y6, Y1, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop58
+	JMP          loop74
 
-rest59:
+rest75:
 	TESTQ        R8, R8
-	JZ           done60
+	JZ           done76
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -2978,13 +3200,13 @@ rest59:
 	VADDPS       Y6, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (R11)
 
-done60:
+done76:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile57
+	JNZ  tile73
 	VZEROUPPER
 	RET
 
@@ -3058,12 +3280,12 @@ TEXT ·output4of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile61:
+tile77:
 	XORQ R9, R9
 
-loop62:
+loop78:
 	CMPQ        R9, DI
-	JGE         rest63
+	JGE         rest79
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -3264,7 +3486,7 @@ loop62:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain65
+	JZ          plain81
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -3277,9 +3499,9 @@ loop62:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done66
+	JMP         done82
 
-plain65:
+plain81:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3289,7 +3511,7 @@ plain65:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done66:
+done82:
 	ADDQ        R11, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     160(AX), Y3
@@ -3313,7 +3535,7 @@ done66:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain67
+	JZ          plain83
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -3326,9 +3548,9 @@ done66:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done68
+	JMP         done84
 
-plain67:
+plain83:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3338,7 +3560,7 @@ plain67:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done68:
+done84:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -3362,7 +3584,7 @@ done68:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain69
+	JZ          plain85
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -3375,9 +3597,9 @@ done68:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done70
+	JMP         done86
 
-plain69:
+plain85:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3387,7 +3609,7 @@ plain69:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done70:
+done86:
 	ADDQ        R11, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -3411,7 +3633,7 @@ done70:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain71
+	JZ          plain87
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -3424,9 +3646,9 @@ done70:
 	VMOVUPS     (R10)(R12*1), Y1
 	VADDPS      Y1, Y4, Y1
 	VMOVUPS     Y1, (R10)(R12*1)
-	JMP         done72
+	JMP         done88
 
-plain71:
+plain87:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3436,13 +3658,13 @@ plain71:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done72:
+done88:
 	ADDQ $0x20, R9
-	JMP  loop62
+	JMP  loop78
 
-rest63:
+rest79:
 	TESTQ       R8, R8
-	JZ          done64
+	JZ          done80
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -3643,7 +3865,7 @@ rest63:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain73
+	JZ          plain89
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -3656,9 +3878,9 @@ rest63:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done74
+	JMP         done90
 
-plain73:
+plain89:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3668,7 +3890,7 @@ plain73:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done74:
+done90:
 	ADDQ        R9, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     160(AX), Y3
@@ -3692,7 +3914,7 @@ done74:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain75
+	JZ          plain91
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -3705,9 +3927,9 @@ done74:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done76
+	JMP         done92
 
-plain75:
+plain91:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3717,7 +3939,7 @@ plain75:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done76:
+done92:
 	ADDQ        R9, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -3741,7 +3963,7 @@ done76:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain77
+	JZ          plain93
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -3754,9 +3976,9 @@ done76:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done78
+	JMP         done94
 
-plain77:
+plain93:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3766,7 +3988,7 @@ plain77:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done78:
+done94:
 	ADDQ        R9, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -3790,7 +4012,7 @@ done78:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain79
+	JZ          plain95
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -3803,9 +4025,9 @@ done78:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y1
 	VADDPS      Y1, Y4, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(R11*1)
-	JMP         done80
+	JMP         done96
 
-plain79:
+plain95:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3815,14 +4037,14 @@ plain79:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
+done96:
 done80:
-done64:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile61
+	JNZ  tile77
 	VZEROUPPER
 	RET
 
@@ -3875,9 +4097,9 @@ TEXT ·weights3of6AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop81:
+loop97:
 	CMPQ         R9, DI
-	JGE          rest82
+	JGE          rest98
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -4143,11 +4365,11 @@ loop81:
 	VMOVAPS      Y3, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop81
+	JMP          loop97
 
-rest82:
+rest98:
 	TESTQ        R8, R8
-	JZ           done83
+	JZ           done99
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -4413,7 +4635,7 @@ rest82:
 	VMOVAPS      Y3, Y1
 	VMASKMOVPS   Y1, Y0, (BX)
 
-done83:
+done99:
 	VZEROUPPER
 	RET
 
@@ -4497,12 +4719,12 @@ TEXT ·output5of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile84:
+tile100:
 	XORQ R9, R9
 
-loop85:
+loop101:
 	CMPQ        R9, DI
-	JGE         rest86
+	JGE         rest102
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -4723,7 +4945,7 @@ loop85:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain88
+	JZ          plain104
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -4739,9 +4961,9 @@ loop85:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done89
+	JMP         done105
 
-plain88:
+plain104:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4753,7 +4975,7 @@ plain88:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done89:
+done105:
 	ADDQ        R11, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -4779,7 +5001,7 @@ done89:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain90
+	JZ          plain106
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -4795,9 +5017,9 @@ done89:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done91
+	JMP         done107
 
-plain90:
+plain106:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4809,7 +5031,7 @@ plain90:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done91:
+done107:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -4835,7 +5057,7 @@ done91:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain92
+	JZ          plain108
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -4851,9 +5073,9 @@ done91:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done93
+	JMP         done109
 
-plain92:
+plain108:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4865,7 +5087,7 @@ plain92:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done93:
+done109:
 	ADDQ        R11, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     256(AX), Y3
@@ -4891,7 +5113,7 @@ done93:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain94
+	JZ          plain110
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -4907,9 +5129,9 @@ done93:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done95
+	JMP         done111
 
-plain94:
+plain110:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4921,7 +5143,7 @@ plain94:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done95:
+done111:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
@@ -4947,7 +5169,7 @@ done95:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain96
+	JZ          plain112
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -4963,9 +5185,9 @@ done95:
 	VMOVUPS     (R10)(SI*4), Y1
 	VADDPS      Y1, Y5, Y1
 	VMOVUPS     Y1, (R10)(SI*4)
-	JMP         done97
+	JMP         done113
 
-plain96:
+plain112:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4977,13 +5199,13 @@ plain96:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done97:
+done113:
 	ADDQ $0x20, R9
-	JMP  loop85
+	JMP  loop101
 
-rest86:
+rest102:
 	TESTQ       R8, R8
-	JZ          done87
+	JZ          done103
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -5204,7 +5426,7 @@ rest86:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain98
+	JZ          plain114
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5220,9 +5442,9 @@ rest86:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done99
+	JMP         done115
 
-plain98:
+plain114:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5234,7 +5456,7 @@ plain98:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done99:
+done115:
 	ADDQ        R9, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -5260,7 +5482,7 @@ done99:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain100
+	JZ          plain116
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5276,9 +5498,9 @@ done99:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done101
+	JMP         done117
 
-plain100:
+plain116:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5290,7 +5512,7 @@ plain100:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done101:
+done117:
 	ADDQ        R9, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -5316,7 +5538,7 @@ done101:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain102
+	JZ          plain118
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5332,9 +5554,9 @@ done101:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done103
+	JMP         done119
 
-plain102:
+plain118:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5346,7 +5568,7 @@ plain102:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done103:
+done119:
 	ADDQ        R9, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     256(AX), Y3
@@ -5372,7 +5594,7 @@ done103:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain104
+	JZ          plain120
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5388,9 +5610,9 @@ done103:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done105
+	JMP         done121
 
-plain104:
+plain120:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5402,7 +5624,7 @@ plain104:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done105:
+done121:
 	ADDQ        R9, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
@@ -5428,7 +5650,7 @@ done105:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain106
+	JZ          plain122
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -5444,9 +5666,9 @@ done105:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y1
 	VADDPS      Y1, Y5, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(SI*4)
-	JMP         done107
+	JMP         done123
 
-plain106:
+plain122:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5458,14 +5680,14 @@ plain106:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done107:
-done87:
+done123:
+done103:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile84
+	JNZ  tile100
 	VZEROUPPER
 	RET
 
@@ -5508,9 +5730,9 @@ TEXT ·weights2of6AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop108:
+loop124:
 	CMPQ         R9, DI
-	JGE          rest109
+	JGE          rest125
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -5722,11 +5944,11 @@ loop108:
 	VMOVAPS      Y2, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop108
+	JMP          loop124
 
-rest109:
+rest125:
 	TESTQ        R8, R8
-	JZ           done110
+	JZ           done126
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -5938,7 +6160,7 @@ rest109:
 	VMOVAPS      Y2, Y1
 	VMASKMOVPS   Y1, Y0, (BX)
 
-done110:
+done126:
 	VZEROUPPER
 	RET
 
@@ -5952,9 +6174,9 @@ TEXT ·tile1xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop111:
+loop127:
 	CMPQ         AX, $0x04
-	JLT          rest112
+	JLT          rest128
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -5978,11 +6200,11 @@ loop111:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop111
+	JMP          loop127
 
-rest112:
+rest128:
 	TESTQ        AX, AX
-	JZ           done113
+	JZ           done129
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -5991,9 +6213,9 @@ rest112:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest112
+	JMP          rest128
 
-done113:
+done129:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6003,13 +6225,13 @@ done113:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), CX
 	TESTQ      CX, CX
-	JNZ        adding114
+	JNZ        adding130
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
 	VZEROUPPER
 	RET
 
-adding114:
+adding130:
 	VMASKMOVPS (AX), Y2, Y4
 	VADDPS     Y4, Y0, Y0
 	VMASKMOVPS Y0, Y2, (AX)
@@ -6065,9 +6287,9 @@ TEXT ·tile2xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop115:
+loop131:
 	CMPQ         AX, $0x04
-	JLT          rest116
+	JLT          rest132
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -6103,11 +6325,11 @@ loop115:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop115
+	JMP          loop131
 
-rest116:
+rest132:
 	TESTQ        AX, AX
-	JZ           done117
+	JZ           done133
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -6119,9 +6341,9 @@ rest116:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest116
+	JMP          rest132
 
-done117:
+done133:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6131,7 +6353,7 @@ done117:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding118
+	JNZ        adding134
 	VMASKMOVPS Y0, Y4, (AX)
 	VMASKMOVPS Y1, Y5, 32(AX)
 	ADDQ       CX, AX
@@ -6140,7 +6362,7 @@ done117:
 	VZEROUPPER
 	RET
 
-adding118:
+adding134:
 	VMASKMOVPS (AX), Y4, Y6
 	VADDPS     Y6, Y0, Y0
 	VMASKMOVPS Y0, Y4, (AX)
@@ -6171,9 +6393,9 @@ TEXT ·tile3xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop119:
+loop135:
 	CMPQ         AX, $0x04
-	JLT          rest120
+	JLT          rest136
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -6221,11 +6443,11 @@ loop119:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop119
+	JMP          loop135
 
-rest120:
+rest136:
 	TESTQ        AX, AX
-	JZ           done121
+	JZ           done137
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -6240,9 +6462,9 @@ rest120:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest120
+	JMP          rest136
 
-done121:
+done137:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6252,7 +6474,7 @@ done121:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding122
+	JNZ        adding138
 	VMASKMOVPS Y0, Y6, (AX)
 	VMASKMOVPS Y1, Y7, 32(AX)
 	ADDQ       CX, AX
@@ -6264,7 +6486,7 @@ done121:
 	VZEROUPPER
 	RET
 
-adding122:
+adding138:
 	VMASKMOVPS (AX), Y6, Y8
 	VADDPS     Y8, Y0, Y0
 	VMASKMOVPS Y0, Y6, (AX)
@@ -6305,9 +6527,9 @@ TEXT ·tile4xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop123:
+loop139:
 	CMPQ         AX, $0x04
-	JLT          rest124
+	JLT          rest140
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -6367,11 +6589,11 @@ loop123:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop123
+	JMP          loop139
 
-rest124:
+rest140:
 	TESTQ        AX, AX
-	JZ           done125
+	JZ           done141
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -6389,9 +6611,9 @@ rest124:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest124
+	JMP          rest140
 
-done125:
+done141:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6401,7 +6623,7 @@ done125:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding126
+	JNZ        adding142
 	VMASKMOVPS Y0, Y8, (AX)
 	VMASKMOVPS Y1, Y9, 32(AX)
 	ADDQ       CX, AX
@@ -6416,7 +6638,7 @@ done125:
 	VZEROUPPER
 	RET
 
-adding126:
+adding142:
 	VMASKMOVPS (AX), Y8, Y10
 	VADDPS     Y10, Y0, Y0
 	VMASKMOVPS Y0, Y8, (AX)
@@ -6466,9 +6688,9 @@ TEXT ·tile5xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop127:
+loop143:
 	CMPQ         AX, $0x04
-	JLT          rest128
+	JLT          rest144
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -6540,11 +6762,11 @@ loop127:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop127
+	JMP          loop143
 
-rest128:
+rest144:
 	TESTQ        AX, AX
-	JZ           done129
+	JZ           done145
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -6565,9 +6787,9 @@ rest128:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest128
+	JMP          rest144
 
-done129:
+done145:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6577,7 +6799,7 @@ done129:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding130
+	JNZ        adding146
 	VMASKMOVPS Y0, Y10, (AX)
 	VMASKMOVPS Y1, Y11, 32(AX)
 	ADDQ       CX, AX
@@ -6595,7 +6817,7 @@ done129:
 	VZEROUPPER
 	RET
 
-adding130:
+adding146:
 	VMASKMOVPS (AX), Y10, Y12
 	VADDPS     Y12, Y0, Y0
 	VMASKMOVPS Y0, Y10, (AX)
@@ -6656,9 +6878,9 @@ TEXT ·tile6xAVX2(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop131:
+loop147:
 	CMPQ         AX, $0x04
-	JLT          rest132
+	JLT          rest148
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -6743,11 +6965,11 @@ loop131:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop131
+	JMP          loop147
 
-rest132:
+rest148:
 	TESTQ        AX, AX
-	JZ           done133
+	JZ           done149
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -6772,9 +6994,9 @@ rest132:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest132
+	JMP          rest148
 
-done133:
+done149:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6784,7 +7006,7 @@ done133:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding134
+	JNZ        adding150
 	VMASKMOVPS Y0, Y12, (AX)
 	VMASKMOVPS Y1, Y13, 32(AX)
 	ADDQ       CX, AX
@@ -6805,7 +7027,7 @@ done133:
 	VZEROUPPER
 	RET
 
-adding134:
+adding150:
 	VMASKMOVPS (AX), Y12, Y14
 	VADDPS     Y14, Y0, Y0
 	VMASKMOVPS Y0, Y12, (AX)

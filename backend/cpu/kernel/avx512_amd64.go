@@ -14,7 +14,16 @@ func addRowsAVX512(dst *float32, dstStep int, src *float32, srcStep int, rows in
 func maxPoolAVX512(dst *float32, dstStep int, src *float32, pixelStep int, rowStep int, count int, n int)
 
 //go:noescape
+func dotsAVX512(y *float32, w *float32, ldw int, rows int, x *float32, n int)
+
+//go:noescape
+func largestAVX512(x *float32, n int, lanes *float32)
+
+//go:noescape
 func expSumAVX512(x *float32, n int, largest float32, sum *float32)
+
+//go:noescape
+func scaleAVX512(x *float32, n int, factor float32)
 
 //go:noescape
 func tanhAVX512(x *float32, n int)

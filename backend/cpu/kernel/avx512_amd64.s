@@ -171,6 +171,201 @@ done12:
 	VZEROUPPER
 	RET
 
+// func dotsAVX512(y *float32, w *float32, ldw int, rows int, x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·dotsAVX512(SB), NOSPLIT, $0-48
+	MOVQ  y+0(FP), AX
+	MOVQ  w+8(FP), DX
+	MOVQ  ldw+16(FP), BX
+	MOVQ  rows+24(FP), SI
+	MOVQ  x+32(FP), DI
+	MOVQ  n+40(FP), CX
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  CX, R8
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  R9, CX
+	MOVQ  $0x0000000000000001, R10
+	SHLQ  CL, R10
+	DECQ  R10
+	KMOVW R10, K1
+
+rows13:
+	CMPQ   SI, $0x04
+	JLT    done14
+	LEAQ   (BX)(BX*2), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	XORQ   R10, R10
+
+loop15:
+	CMPQ        R10, R8
+	JGE         rest16
+	VMOVUPS     (DI)(R10*1), Z4
+	LEAQ        (DX), R11
+	VMOVUPS     (R11)(R10*1), Z5
+	VFMADD231PS Z5, Z4, Z0
+	LEAQ        (DX)(BX*1), R11
+	VMOVUPS     (R11)(R10*1), Z5
+	VFMADD231PS Z5, Z4, Z1
+	LEAQ        (DX)(BX*2), R11
+	VMOVUPS     (R11)(R10*1), Z5
+	VFMADD231PS Z5, Z4, Z2
+	LEAQ        (DX)(CX*1), R11
+	VMOVUPS     (R11)(R10*1), Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x40, R10
+	JMP         loop15
+
+rest16:
+	TESTQ       R9, R9
+	JZ          done17
+	VMOVUPS.Z   (DI)(R10*1), K1, Z4
+	LEAQ        (DX), R11
+	VMOVUPS.Z   (R11)(R10*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	LEAQ        (DX)(BX*1), R11
+	VMOVUPS.Z   (R11)(R10*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+	LEAQ        (DX)(BX*2), R11
+	VMOVUPS.Z   (R11)(R10*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z2
+	LEAQ        (DX)(CX*1), CX
+	VMOVUPS.Z   (CX)(R10*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+done17:
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y4
+	VEXTRACTF128  $0x01, Y4, X5
+	VADDPS        X4, X5, X5
+	VMOVHLPS      X5, X5, X4
+	VADDPS        X4, X5, X5
+	VMOVSHDUP     X5, X4
+	VADDPS        X4, X5, X5
+	VMOVSS        X5, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y4
+	VEXTRACTF128  $0x01, Y4, X5
+	VADDPS        X4, X5, X5
+	VMOVHLPS      X5, X5, X4
+	VADDPS        X4, X5, X5
+	VMOVSHDUP     X5, X4
+	VADDPS        X4, X5, X5
+	VMOVSS        X5, 4(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y4
+	VEXTRACTF128  $0x01, Y4, X5
+	VADDPS        X4, X5, X5
+	VMOVHLPS      X5, X5, X4
+	VADDPS        X4, X5, X5
+	VMOVSHDUP     X5, X4
+	VADDPS        X4, X5, X5
+	VMOVSS        X5, 8(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y4
+	VEXTRACTF128  $0x01, Y4, X5
+	VADDPS        X4, X5, X5
+	VMOVHLPS      X5, X5, X4
+	VADDPS        X4, X5, X5
+	VMOVSHDUP     X5, X4
+	VADDPS        X4, X5, X5
+	VMOVSS        X5, 12(AX)
+	ADDQ          $0x10, AX
+	ADDQ          BX, DX
+	ADDQ          BX, DX
+	ADDQ          BX, DX
+	ADDQ          BX, DX
+	SUBQ          $0x04, SI
+	JMP           rows13
+
+done14:
+rows18:
+	CMPQ   SI, $0x01
+	JLT    done19
+	VPXORD Z6, Z6, Z6
+	XORQ   CX, CX
+
+loop20:
+	CMPQ        CX, R8
+	JGE         rest21
+	VMOVUPS     (DI)(CX*1), Z0
+	LEAQ        (DX), R10
+	VMOVUPS     (R10)(CX*1), Z1
+	VFMADD231PS Z1, Z0, Z6
+	ADDQ        $0x40, CX
+	JMP         loop20
+
+rest21:
+	TESTQ       R9, R9
+	JZ          done22
+	VMOVUPS.Z   (DI)(CX*1), K1, Z0
+	LEAQ        (DX), R10
+	VMOVUPS.Z   (R10)(CX*1), K1, Z1
+	VFMADD231PS Z1, Z0, Z6
+
+done22:
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VADDPS        Y0, Y6, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, (AX)
+	ADDQ          $0x04, AX
+	ADDQ          BX, DX
+	SUBQ          $0x01, SI
+	JMP           rows18
+
+done19:
+	VZEROUPPER
+	RET
+
+// func largestAVX512(x *float32, n int, lanes *float32)
+// Requires: AVX, AVX512F
+TEXT ·largestAVX512(SB), NOSPLIT, $0-24
+	MOVQ         x+0(FP), AX
+	MOVQ         lanes+16(FP), DX
+	VBROADCASTSS (AX), Z0
+	MOVQ         n+8(FP), CX
+	MOVQ         CX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         CX, BX
+	SUBQ         SI, BX
+	SHLQ         $0x02, BX
+	MOVQ         SI, CX
+	MOVQ         $0x0000000000000001, DI
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	XORQ         CX, CX
+
+loop23:
+	CMPQ    CX, BX
+	JGE     rest24
+	VMOVUPS (AX)(CX*1), Z1
+	VMAXPS  Z0, Z1, Z0
+	ADDQ    $0x40, CX
+	JMP     loop23
+
+rest24:
+	TESTQ        SI, SI
+	JZ           done25
+	VMOVUPS.Z    (AX)(CX*1), K1, Z1
+	VBROADCASTSS (AX), Z1
+	VMOVUPS      (AX)(CX*1), K1, Z1
+	VMAXPS       Z0, Z1, Z0
+
+done25:
+	VMOVUPS Z0, (DX)
+	VZEROUPPER
+	RET
+
 // func expSumAVX512(x *float32, n int, largest float32, sum *float32)
 // Requires: AVX, AVX512F
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-32
@@ -191,9 +386,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-32
 	VBROADCASTSS largest+16(FP), Z0
 	XORQ         CX, CX
 
-loop13:
+loop26:
 	CMPQ         CX, BX
-	JGE          rest14
+	JGE          rest27
 	VMOVUPS      (AX)(CX*1), Z2
 	VSUBPS       Z0, Z2, Z2
 	VMOVUPS      cAVX512c2ae0000<>+0(SB), Z3
@@ -215,11 +410,11 @@ loop13:
 	VADDPS       Z2, Z1, Z1
 	VMOVUPS      Z2, (AX)(CX*1)
 	ADDQ         $0x40, CX
-	JMP          loop13
+	JMP          loop26
 
-rest14:
+rest27:
 	TESTQ        SI, SI
-	JZ           done15
+	JZ           done28
 	VMOVUPS.Z    (AX)(CX*1), K1, Z2
 	VSUBPS       Z0, Z2, Z2
 	VMOVUPS      cAVX512c2ae0000<>+0(SB), Z0
@@ -241,7 +436,7 @@ rest14:
 	VADDPS       Z2, Z1, K1, Z1
 	VMOVUPS      Z2, K1, (AX)(CX*1)
 
-done15:
+done28:
 	VMOVUPS Z1, (DX)
 	VZEROUPPER
 	RET
@@ -444,6 +639,44 @@ DATA cAVX5123f800000<>+56(SB)/4, $0x3f800000
 DATA cAVX5123f800000<>+60(SB)/4, $0x3f800000
 GLOBL cAVX5123f800000<>(SB), RODATA|NOPTR, $64
 
+// func scaleAVX512(x *float32, n int, factor float32)
+// Requires: AVX, AVX512F
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         CX, BX
+	ANDQ         $0x0f, BX
+	MOVQ         CX, DX
+	SUBQ         BX, DX
+	SHLQ         $0x02, DX
+	MOVQ         BX, CX
+	MOVQ         $0x0000000000000001, SI
+	SHLQ         CL, SI
+	DECQ         SI
+	KMOVW        SI, K1
+	VBROADCASTSS factor+16(FP), Z0
+	XORQ         CX, CX
+
+loop29:
+	CMPQ    CX, DX
+	JGE     rest30
+	VMOVUPS (AX)(CX*1), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	JMP     loop29
+
+rest30:
+	TESTQ     BX, BX
+	JZ        done31
+	VMOVUPS.Z (AX)(CX*1), K1, Z1
+	VMULPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(CX*1)
+
+done31:
+	VZEROUPPER
+	RET
+
 // func tanhAVX512(x *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-16
@@ -463,9 +696,9 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-16
 	VMOVUPS cAVX512c2ae0000<>+0(SB), Z1
 	XORQ    CX, CX
 
-loop16:
+loop32:
 	CMPQ         CX, DX
-	JGE          rest17
+	JGE          rest33
 	VMOVUPS      (AX)(CX*1), Z2
 	VPANDD       Z2, Z0, Z3
 	VPORD        Z2, Z0, Z2
@@ -492,11 +725,11 @@ loop16:
 	VPORD        Z2, Z3, Z2
 	VMOVUPS      Z2, (AX)(CX*1)
 	ADDQ         $0x40, CX
-	JMP          loop16
+	JMP          loop32
 
-rest17:
+rest33:
 	TESTQ        BX, BX
-	JZ           done18
+	JZ           done34
 	VMOVUPS.Z    (AX)(CX*1), K1, Z2
 	VPANDD       Z2, Z0, Z3
 	VPORD        Z2, Z0, Z2
@@ -523,7 +756,7 @@ rest17:
 	VPORD        Z2, Z3, Z2
 	VMOVUPS      Z2, K1, (AX)(CX*1)
 
-done18:
+done34:
 	VZEROUPPER
 	RET
 
@@ -567,12 +800,12 @@ TEXT ·input4AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile19:
+tile35:
 	XORQ CX, CX
 
-loop20:
+loop36:
 	CMPQ    CX, R8
-	JGE     rest21
+	JGE     rest37
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R12
@@ -722,11 +955,11 @@ loop20:
 	VSUBPS  Z1, Z0, Z0
 	VMOVUPS Z0, (R10)(R11*1)
 	ADDQ    $0x40, CX
-	JMP     loop20
+	JMP     loop36
 
-rest21:
+rest37:
 	TESTQ     R9, R9
-	JZ        done22
+	JZ        done38
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R12
@@ -876,13 +1109,13 @@ rest21:
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (CX)(R10*1)
 
-done22:
+done38:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile19
+	JNZ  tile35
 	VZEROUPPER
 	RET
 
@@ -908,12 +1141,12 @@ TEXT ·output2of4AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile23:
+tile39:
 	XORQ CX, CX
 
-loop24:
+loop40:
 	CMPQ    CX, R8
-	JGE     rest25
+	JGE     rest41
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R11
 	VMOVUPS (R10), Z0
@@ -989,22 +1222,22 @@ loop24:
 	VADDPS  Z4, Z2, Z2
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain27
+	JZ      plain43
 	VMOVUPS (R10), Z3
 	VADDPS  Z3, Z1, Z3
 	VMOVUPS Z3, (R10)
 	VMOVUPS (R10)(DI*1), Z1
 	VADDPS  Z1, Z2, Z1
 	VMOVUPS Z1, (R10)(DI*1)
-	JMP     done28
+	JMP     done44
 
-plain27:
+plain43:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done28:
+done44:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 192(AX), Z2
@@ -1018,28 +1251,28 @@ done28:
 	VADDPS  Z4, Z2, Z2
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain29
+	JZ      plain45
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
 	VMOVUPS (R10)(DI*1), Z0
 	VADDPS  Z0, Z2, Z0
 	VMOVUPS Z0, (R10)(DI*1)
-	JMP     done30
+	JMP     done46
 
-plain29:
+plain45:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done30:
+done46:
 	ADDQ $0x40, CX
-	JMP  loop24
+	JMP  loop40
 
-rest25:
+rest41:
 	TESTQ     R9, R9
-	JZ        done26
+	JZ        done42
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R11
 	VMOVUPS.Z (R10), K1, Z0
@@ -1115,22 +1348,22 @@ rest25:
 	VADDPS    Z4, Z2, Z2
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain31
+	JZ        plain47
 	VMOVUPS.Z (R10), K1, Z3
 	VADDPS    Z3, Z1, Z3
 	VMOVUPS   Z3, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z1
 	VADDPS    Z1, Z2, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*1)
-	JMP       done32
+	JMP       done48
 
-plain31:
+plain47:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done32:
+done48:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   192(AX), Z2
@@ -1144,29 +1377,29 @@ done32:
 	VADDPS    Z4, Z2, Z2
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain33
+	JZ        plain49
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z0
 	VADDPS    Z0, Z2, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*1)
-	JMP       done34
+	JMP       done50
 
-plain33:
+plain49:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done34:
-done26:
+done50:
+done42:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile23
+	JNZ  tile39
 	VZEROUPPER
 	RET
 
@@ -1191,9 +1424,9 @@ TEXT ·weights3of4AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop35:
+loop51:
 	CMPQ         CX, R8
-	JGE          rest36
+	JGE          rest52
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -1328,11 +1561,11 @@ loop35:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, (R10)(R11*1)
 	ADDQ         $0x40, CX
-	JMP          loop35
+	JMP          loop51
 
-rest36:
+rest52:
 	TESTQ        R9, R9
-	JZ           done37
+	JZ           done53
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -1467,7 +1700,7 @@ rest36:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, K1, (CX)(AX*1)
 
-done37:
+done53:
 	VZEROUPPER
 	RET
 
@@ -1511,12 +1744,12 @@ TEXT ·output3of4AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile38:
+tile54:
 	XORQ CX, CX
 
-loop39:
+loop55:
 	CMPQ    CX, R8
-	JGE     rest40
+	JGE     rest56
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R11
 	VMOVUPS (R10), Z0
@@ -1601,7 +1834,7 @@ loop39:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain42
+	JZ      plain58
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -1611,9 +1844,9 @@ loop39:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done43
+	JMP     done59
 
-plain42:
+plain58:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1621,7 +1854,7 @@ plain42:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done43:
+done59:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 256(AX), Z2
@@ -1636,7 +1869,7 @@ done43:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain44
+	JZ      plain60
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -1646,9 +1879,9 @@ done43:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done45
+	JMP     done61
 
-plain44:
+plain60:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1656,7 +1889,7 @@ plain44:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done45:
+done61:
 	ADDQ    R11, R10
 	VMOVUPS 128(AX), Z1
 	VMOVUPS 320(AX), Z2
@@ -1671,7 +1904,7 @@ done45:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain46
+	JZ      plain62
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
@@ -1681,9 +1914,9 @@ done45:
 	VMOVUPS (R10)(DI*2), Z0
 	VADDPS  Z0, Z3, Z0
 	VMOVUPS Z0, (R10)(DI*2)
-	JMP     done47
+	JMP     done63
 
-plain46:
+plain62:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1691,13 +1924,13 @@ plain46:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done47:
+done63:
 	ADDQ $0x40, CX
-	JMP  loop39
+	JMP  loop55
 
-rest40:
+rest56:
 	TESTQ     R9, R9
-	JZ        done41
+	JZ        done57
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R11
 	VMOVUPS.Z (R10), K1, Z0
@@ -1782,7 +2015,7 @@ rest40:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain48
+	JZ        plain64
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -1792,9 +2025,9 @@ rest40:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done49
+	JMP       done65
 
-plain48:
+plain64:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1802,7 +2035,7 @@ plain48:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done49:
+done65:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   256(AX), Z2
@@ -1817,7 +2050,7 @@ done49:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain50
+	JZ        plain66
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -1827,9 +2060,9 @@ done49:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done51
+	JMP       done67
 
-plain50:
+plain66:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1837,7 +2070,7 @@ plain50:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done51:
+done67:
 	ADDQ      CX, R10
 	VMOVUPS   128(AX), Z1
 	VMOVUPS   320(AX), Z2
@@ -1852,7 +2085,7 @@ done51:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain52
+	JZ        plain68
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
@@ -1862,9 +2095,9 @@ done51:
 	VMOVUPS.Z (R10)(DI*2), K1, Z0
 	VADDPS    Z0, Z3, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*2)
-	JMP       done53
+	JMP       done69
 
-plain52:
+plain68:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1872,14 +2105,14 @@ plain52:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done53:
-done41:
+done69:
+done57:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile38
+	JNZ  tile54
 	VZEROUPPER
 	RET
 
@@ -1904,9 +2137,9 @@ TEXT ·weights2of4AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop54:
+loop70:
 	CMPQ         CX, R8
-	JGE          rest55
+	JGE          rest71
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -2008,11 +2241,11 @@ loop54:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, (R10)(R11*1)
 	ADDQ         $0x40, CX
-	JMP          loop54
+	JMP          loop70
 
-rest55:
+rest71:
 	TESTQ        R9, R9
-	JZ           done56
+	JZ           done72
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -2114,7 +2347,7 @@ rest55:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, K1, (CX)(AX*1)
 
-done56:
+done72:
 	VZEROUPPER
 	RET
 
@@ -2140,12 +2373,12 @@ TEXT ·input6AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile57:
+tile73:
 	XORQ CX, CX
 
-loop58:
+loop74:
 	CMPQ         CX, R8
-	JGE          rest59
+	JGE          rest75
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -2609,11 +2842,11 @@ loop58:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop58
+	JMP          loop74
 
-rest59:
+rest75:
 	TESTQ        R9, R9
-	JZ           done60
+	JZ           done76
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -3077,13 +3310,13 @@ rest59:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, K1, (R11)
 
-done60:
+done76:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile57
+	JNZ  tile73
 	VZEROUPPER
 	RET
 
@@ -3199,12 +3432,12 @@ TEXT ·output4of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile61:
+tile77:
 	XORQ CX, CX
 
-loop62:
+loop78:
 	CMPQ        CX, R8
-	JGE         rest63
+	JGE         rest79
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -3405,7 +3638,7 @@ loop62:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain65
+	JZ          plain81
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -3418,9 +3651,9 @@ loop62:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done66
+	JMP         done82
 
-plain65:
+plain81:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3430,7 +3663,7 @@ plain65:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done66:
+done82:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     320(AX), Z2
@@ -3454,7 +3687,7 @@ done66:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain67
+	JZ          plain83
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -3467,9 +3700,9 @@ done66:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done68
+	JMP         done84
 
-plain67:
+plain83:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3479,7 +3712,7 @@ plain67:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done68:
+done84:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -3503,7 +3736,7 @@ done68:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain69
+	JZ          plain85
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -3516,9 +3749,9 @@ done68:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done70
+	JMP         done86
 
-plain69:
+plain85:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3528,7 +3761,7 @@ plain69:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done70:
+done86:
 	ADDQ        R11, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -3552,7 +3785,7 @@ done70:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain71
+	JZ          plain87
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -3565,9 +3798,9 @@ done70:
 	VMOVUPS     (R10)(R12*1), Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, (R10)(R12*1)
-	JMP         done72
+	JMP         done88
 
-plain71:
+plain87:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3577,13 +3810,13 @@ plain71:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done72:
+done88:
 	ADDQ $0x40, CX
-	JMP  loop62
+	JMP  loop78
 
-rest63:
+rest79:
 	TESTQ       R9, R9
-	JZ          done64
+	JZ          done80
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -3784,7 +4017,7 @@ rest63:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain73
+	JZ          plain89
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -3797,9 +4030,9 @@ rest63:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done74
+	JMP         done90
 
-plain73:
+plain89:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3809,7 +4042,7 @@ plain73:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done74:
+done90:
 	ADDQ        CX, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     320(AX), Z2
@@ -3833,7 +4066,7 @@ done74:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain75
+	JZ          plain91
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -3846,9 +4079,9 @@ done74:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done76
+	JMP         done92
 
-plain75:
+plain91:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3858,7 +4091,7 @@ plain75:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done76:
+done92:
 	ADDQ        CX, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -3882,7 +4115,7 @@ done76:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain77
+	JZ          plain93
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -3895,9 +4128,9 @@ done76:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done78
+	JMP         done94
 
-plain77:
+plain93:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3907,7 +4140,7 @@ plain77:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done78:
+done94:
 	ADDQ        CX, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -3931,7 +4164,7 @@ done78:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain79
+	JZ          plain95
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -3944,9 +4177,9 @@ done78:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, K1, (R10)(R11*1)
-	JMP         done80
+	JMP         done96
 
-plain79:
+plain95:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3956,14 +4189,14 @@ plain79:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
+done96:
 done80:
-done64:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile61
+	JNZ  tile77
 	VZEROUPPER
 	RET
 
@@ -4042,9 +4275,9 @@ TEXT ·weights3of6AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop81:
+loop97:
 	CMPQ         CX, R8
-	JGE          rest82
+	JGE          rest98
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -4310,11 +4543,11 @@ loop81:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop81
+	JMP          loop97
 
-rest82:
+rest98:
 	TESTQ        R9, R9
-	JZ           done83
+	JZ           done99
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -4580,7 +4813,7 @@ rest82:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, K1, (DX)
 
-done83:
+done99:
 	VZEROUPPER
 	RET
 
@@ -4714,12 +4947,12 @@ TEXT ·output5of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile84:
+tile100:
 	XORQ CX, CX
 
-loop85:
+loop101:
 	CMPQ        CX, R8
-	JGE         rest86
+	JGE         rest102
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -4940,7 +5173,7 @@ loop85:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain88
+	JZ          plain104
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -4956,9 +5189,9 @@ loop85:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done89
+	JMP         done105
 
-plain88:
+plain104:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4970,7 +5203,7 @@ plain88:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done89:
+done105:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -4996,7 +5229,7 @@ done89:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain90
+	JZ          plain106
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5012,9 +5245,9 @@ done89:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done91
+	JMP         done107
 
-plain90:
+plain106:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5026,7 +5259,7 @@ plain90:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done91:
+done107:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -5052,7 +5285,7 @@ done91:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain92
+	JZ          plain108
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5068,9 +5301,9 @@ done91:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done93
+	JMP         done109
 
-plain92:
+plain108:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5082,7 +5315,7 @@ plain92:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done93:
+done109:
 	ADDQ        R11, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     512(AX), Z2
@@ -5108,7 +5341,7 @@ done93:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain94
+	JZ          plain110
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5124,9 +5357,9 @@ done93:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done95
+	JMP         done111
 
-plain94:
+plain110:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5138,7 +5371,7 @@ plain94:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done95:
+done111:
 	ADDQ        R11, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
@@ -5164,7 +5397,7 @@ done95:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain96
+	JZ          plain112
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -5180,9 +5413,9 @@ done95:
 	VMOVUPS     (R10)(DI*4), Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, (R10)(DI*4)
-	JMP         done97
+	JMP         done113
 
-plain96:
+plain112:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5194,13 +5427,13 @@ plain96:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done97:
+done113:
 	ADDQ $0x40, CX
-	JMP  loop85
+	JMP  loop101
 
-rest86:
+rest102:
 	TESTQ       R9, R9
-	JZ          done87
+	JZ          done103
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -5421,7 +5654,7 @@ rest86:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain98
+	JZ          plain114
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -5437,9 +5670,9 @@ rest86:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done99
+	JMP         done115
 
-plain98:
+plain114:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5451,7 +5684,7 @@ plain98:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done99:
+done115:
 	ADDQ        CX, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -5477,7 +5710,7 @@ done99:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain100
+	JZ          plain116
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -5493,9 +5726,9 @@ done99:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done101
+	JMP         done117
 
-plain100:
+plain116:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5507,7 +5740,7 @@ plain100:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done101:
+done117:
 	ADDQ        CX, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -5533,7 +5766,7 @@ done101:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain102
+	JZ          plain118
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -5549,9 +5782,9 @@ done101:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done103
+	JMP         done119
 
-plain102:
+plain118:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5563,7 +5796,7 @@ plain102:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done103:
+done119:
 	ADDQ        CX, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     512(AX), Z2
@@ -5589,7 +5822,7 @@ done103:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain104
+	JZ          plain120
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -5605,9 +5838,9 @@ done103:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done105
+	JMP         done121
 
-plain104:
+plain120:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5619,7 +5852,7 @@ plain104:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done105:
+done121:
 	ADDQ        CX, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
@@ -5645,7 +5878,7 @@ done105:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain106
+	JZ          plain122
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -5661,9 +5894,9 @@ done105:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, K1, (R10)(DI*4)
-	JMP         done107
+	JMP         done123
 
-plain106:
+plain122:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5675,14 +5908,14 @@ plain106:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done107:
-done87:
+done123:
+done103:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile84
+	JNZ  tile100
 	VZEROUPPER
 	RET
 
@@ -5743,9 +5976,9 @@ TEXT ·weights2of6AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop108:
+loop124:
 	CMPQ         CX, R8
-	JGE          rest109
+	JGE          rest125
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -5957,11 +6190,11 @@ loop108:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop108
+	JMP          loop124
 
-rest109:
+rest125:
 	TESTQ        R9, R9
-	JZ           done110
+	JZ           done126
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -6173,7 +6406,7 @@ rest109:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, K1, (DX)
 
-done110:
+done126:
 	VZEROUPPER
 	RET
 
@@ -6187,9 +6420,9 @@ TEXT ·tile1xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop111:
+loop127:
 	CMPQ         AX, $0x04
-	JLT          rest112
+	JLT          rest128
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -6213,11 +6446,11 @@ loop111:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop111
+	JMP          loop127
 
-rest112:
+rest128:
 	TESTQ        AX, AX
-	JZ           done113
+	JZ           done129
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -6226,9 +6459,9 @@ rest112:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest112
+	JMP          rest128
 
-done113:
+done129:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6241,13 +6474,13 @@ done113:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), CX
 	TESTQ   CX, CX
-	JNZ     adding114
+	JNZ     adding130
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	VZEROUPPER
 	RET
 
-adding114:
+adding130:
 	VMOVUPS.Z (AX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6269,9 +6502,9 @@ TEXT ·tile2xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop115:
+loop131:
 	CMPQ         AX, $0x04
-	JLT          rest116
+	JLT          rest132
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -6307,11 +6540,11 @@ loop115:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop115
+	JMP          loop131
 
-rest116:
+rest132:
 	TESTQ        AX, AX
-	JZ           done117
+	JZ           done133
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -6323,9 +6556,9 @@ rest116:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest116
+	JMP          rest132
 
-done117:
+done133:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6338,7 +6571,7 @@ done117:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding118
+	JNZ     adding134
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6347,7 +6580,7 @@ done117:
 	VZEROUPPER
 	RET
 
-adding118:
+adding134:
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6378,9 +6611,9 @@ TEXT ·tile3xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop119:
+loop135:
 	CMPQ         AX, $0x04
-	JLT          rest120
+	JLT          rest136
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -6428,11 +6661,11 @@ loop119:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop119
+	JMP          loop135
 
-rest120:
+rest136:
 	TESTQ        AX, AX
-	JZ           done121
+	JZ           done137
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -6447,9 +6680,9 @@ rest120:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest120
+	JMP          rest136
 
-done121:
+done137:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6462,7 +6695,7 @@ done121:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding122
+	JNZ     adding138
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6474,7 +6707,7 @@ done121:
 	VZEROUPPER
 	RET
 
-adding122:
+adding138:
 	VMOVUPS.Z (AX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6515,9 +6748,9 @@ TEXT ·tile4xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop123:
+loop139:
 	CMPQ         AX, $0x04
-	JLT          rest124
+	JLT          rest140
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -6577,11 +6810,11 @@ loop123:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop123
+	JMP          loop139
 
-rest124:
+rest140:
 	TESTQ        AX, AX
-	JZ           done125
+	JZ           done141
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -6599,9 +6832,9 @@ rest124:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest124
+	JMP          rest140
 
-done125:
+done141:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6614,7 +6847,7 @@ done125:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding126
+	JNZ     adding142
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6629,7 +6862,7 @@ done125:
 	VZEROUPPER
 	RET
 
-adding126:
+adding142:
 	VMOVUPS.Z (AX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6679,9 +6912,9 @@ TEXT ·tile5xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop127:
+loop143:
 	CMPQ         AX, $0x04
-	JLT          rest128
+	JLT          rest144
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -6753,11 +6986,11 @@ loop127:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop127
+	JMP          loop143
 
-rest128:
+rest144:
 	TESTQ        AX, AX
-	JZ           done129
+	JZ           done145
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -6778,9 +7011,9 @@ rest128:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest128
+	JMP          rest144
 
-done129:
+done145:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6793,7 +7026,7 @@ done129:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding130
+	JNZ     adding146
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6811,7 +7044,7 @@ done129:
 	VZEROUPPER
 	RET
 
-adding130:
+adding146:
 	VMOVUPS.Z (AX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6872,9 +7105,9 @@ TEXT ·tile6xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop131:
+loop147:
 	CMPQ         AX, $0x04
-	JLT          rest132
+	JLT          rest148
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -6959,11 +7192,11 @@ loop131:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop131
+	JMP          loop147
 
-rest132:
+rest148:
 	TESTQ        AX, AX
-	JZ           done133
+	JZ           done149
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -6988,9 +7221,9 @@ rest132:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest132
+	JMP          rest148
 
-done133:
+done149:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7003,7 +7236,7 @@ done133:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding134
+	JNZ     adding150
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7024,7 +7257,7 @@ done133:
 	VZEROUPPER
 	RET
 
-adding134:
+adding150:
 	VMOVUPS.Z (AX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7094,9 +7327,9 @@ TEXT ·tile7xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop135:
+loop151:
 	CMPQ         AX, $0x04
-	JLT          rest136
+	JLT          rest152
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -7193,11 +7426,11 @@ loop135:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop135
+	JMP          loop151
 
-rest136:
+rest152:
 	TESTQ        AX, AX
-	JZ           done137
+	JZ           done153
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -7225,9 +7458,9 @@ rest136:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest136
+	JMP          rest152
 
-done137:
+done153:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7240,7 +7473,7 @@ done137:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding138
+	JNZ     adding154
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7264,7 +7497,7 @@ done137:
 	VZEROUPPER
 	RET
 
-adding138:
+adding154:
 	VMOVUPS.Z (AX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7343,9 +7576,9 @@ TEXT ·tile8xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop139:
+loop155:
 	CMPQ         AX, $0x04
-	JLT          rest140
+	JLT          rest156
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -7454,11 +7687,11 @@ loop139:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop139
+	JMP          loop155
 
-rest140:
+rest156:
 	TESTQ        AX, AX
-	JZ           done141
+	JZ           done157
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -7489,9 +7722,9 @@ rest140:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest140
+	JMP          rest156
 
-done141:
+done157:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7504,7 +7737,7 @@ done141:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding142
+	JNZ     adding158
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7531,7 +7764,7 @@ done141:
 	VZEROUPPER
 	RET
 
-adding142:
+adding158:
 	VMOVUPS.Z (AX), K1, Z16
 	VADDPS    Z16, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7619,9 +7852,9 @@ TEXT ·tile9xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop143:
+loop159:
 	CMPQ         AX, $0x04
-	JLT          rest144
+	JLT          rest160
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -7742,11 +7975,11 @@ loop143:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop143
+	JMP          loop159
 
-rest144:
+rest160:
 	TESTQ        AX, AX
-	JZ           done145
+	JZ           done161
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -7780,9 +8013,9 @@ rest144:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest144
+	JMP          rest160
 
-done145:
+done161:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7795,7 +8028,7 @@ done145:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding146
+	JNZ     adding162
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7825,7 +8058,7 @@ done145:
 	VZEROUPPER
 	RET
 
-adding146:
+adding162:
 	VMOVUPS.Z (AX), K1, Z18
 	VADDPS    Z18, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7922,9 +8155,9 @@ TEXT ·tile10xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop147:
+loop163:
 	CMPQ         AX, $0x04
-	JLT          rest148
+	JLT          rest164
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -8057,11 +8290,11 @@ loop147:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop147
+	JMP          loop163
 
-rest148:
+rest164:
 	TESTQ        AX, AX
-	JZ           done149
+	JZ           done165
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -8098,9 +8331,9 @@ rest148:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest148
+	JMP          rest164
 
-done149:
+done165:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8113,7 +8346,7 @@ done149:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding150
+	JNZ     adding166
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8146,7 +8379,7 @@ done149:
 	VZEROUPPER
 	RET
 
-adding150:
+adding166:
 	VMOVUPS.Z (AX), K1, Z20
 	VADDPS    Z20, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8254,9 +8487,9 @@ TEXT ·tile11xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop151:
+loop167:
 	CMPQ         AX, $0x04
-	JLT          rest152
+	JLT          rest168
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -8402,11 +8635,11 @@ loop151:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop151
+	JMP          loop167
 
-rest152:
+rest168:
 	TESTQ        AX, AX
-	JZ           done153
+	JZ           done169
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -8447,9 +8680,9 @@ rest152:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest152
+	JMP          rest168
 
-done153:
+done169:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8462,7 +8695,7 @@ done153:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding154
+	JNZ     adding170
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8498,7 +8731,7 @@ done153:
 	VZEROUPPER
 	RET
 
-adding154:
+adding170:
 	VMOVUPS.Z (AX), K1, Z22
 	VADDPS    Z22, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8615,9 +8848,9 @@ TEXT ·tile12xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop155:
+loop171:
 	CMPQ         AX, $0x04
-	JLT          rest156
+	JLT          rest172
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -8775,11 +9008,11 @@ loop155:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop155
+	JMP          loop171
 
-rest156:
+rest172:
 	TESTQ        AX, AX
-	JZ           done157
+	JZ           done173
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -8823,9 +9056,9 @@ rest156:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest156
+	JMP          rest172
 
-done157:
+done173:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8838,7 +9071,7 @@ done157:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding158
+	JNZ     adding174
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8877,7 +9110,7 @@ done157:
 	VZEROUPPER
 	RET
 
-adding158:
+adding174:
 	VMOVUPS.Z (AX), K1, Z24
 	VADDPS    Z24, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -9003,9 +9236,9 @@ TEXT ·tile13xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop159:
+loop175:
 	CMPQ         AX, $0x04
-	JLT          rest160
+	JLT          rest176
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -9175,11 +9408,11 @@ loop159:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop159
+	JMP          loop175
 
-rest160:
+rest176:
 	TESTQ        AX, AX
-	JZ           done161
+	JZ           done177
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -9226,9 +9459,9 @@ rest160:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest160
+	JMP          rest176
 
-done161:
+done177:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9241,7 +9474,7 @@ done161:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding162
+	JNZ     adding178
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -9283,7 +9516,7 @@ done161:
 	VZEROUPPER
 	RET
 
-adding162:
+adding178:
 	VMOVUPS.Z (AX), K1, Z26
 	VADDPS    Z26, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -9418,9 +9651,9 @@ TEXT ·tile14xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop163:
+loop179:
 	CMPQ         AX, $0x04
-	JLT          rest164
+	JLT          rest180
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -9602,11 +9835,11 @@ loop163:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop163
+	JMP          loop179
 
-rest164:
+rest180:
 	TESTQ        AX, AX
-	JZ           done165
+	JZ           done181
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -9656,9 +9889,9 @@ rest164:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest164
+	JMP          rest180
 
-done165:
+done181:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9671,7 +9904,7 @@ done165:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding166
+	JNZ     adding182
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -9716,7 +9949,7 @@ done165:
 	VZEROUPPER
 	RET
 
-adding166:
+adding182:
 	VMOVUPS.Z (AX), K1, Z28
 	VADDPS    Z28, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)

@@ -23,6 +23,9 @@ type Set struct {
 	affine  func(dst []float32, dstStep int, src []float32, srcStep, rows, n int, scale, shift []float32, floor float32)
 	addRows func(dst []float32, dstStep int, src []float32, srcStep, rows, n int, bias []float32)
 	maxPool func(dst []float32, dstStep int, src []float32, pixel, row, count, n int)
+	dots    func(y, w []float32, ldw int, x []float32)
+	largest func(x []float32) float32
+	scale   func(x []float32, factor float32)
 	expSum  func(x []float32, largest float32) float32
 	tanh    func(x []float32)
 	input   map[int]inputFunc   // by N
@@ -39,7 +42,8 @@ type (
 // Generic is plain Go.
 var Generic = &Set{
 	Name: "generic", Rows: 4,
-	gemm: gemmGeneric, affine: affineGeneric, addRows: addRowsGeneric, maxPool: maxPoolGeneric, expSum: expSumGeneric, tanh: tanhGeneric,
+	gemm: gemmGeneric, affine: affineGeneric, addRows: addRowsGeneric, maxPool: maxPoolGeneric, dots: dotsGeneric, largest: largestGeneric,
+	scale: scaleGeneric, expSum: expSumGeneric, tanh: tanhGeneric,
 	input: map[int]inputFunc{4: inputGeneric, 6: inputGeneric},
 	output: map[int]outputFunc{
 		2: outputGeneric, 3: outputGeneric, 4: outputGeneric, 5: outputGeneric,

@@ -159,7 +159,8 @@ func TestExponentials(t *testing.T) {
 					same(t, "tanh", got[i:i+1], []float32{float32(math.Tanh(float64(v)))}, 3e-7)
 				}
 				copy(got, x)
-				s.Softmax(got)
+				total := s.Exponentials(got)
+				s.Scale(got, 1/total)
 				check("softmax")
 				var sum float64
 				largest := math.Inf(-1)
@@ -177,6 +178,28 @@ func TestExponentials(t *testing.T) {
 		x := []float32{float32(math.NaN()), 1}
 		if s.Tanh(x); x[0] == x[0] {
 			t.Errorf("tanh of NaN is %v", x[0])
+		}
+	})
+}
+
+func TestDots(t *testing.T) {
+	each(t, func(t *testing.T, s *Set) {
+		for _, n := range oddSizes {
+			for _, rows := range []int{1, 3, 4, 5, 9} {
+				w, x := random(1, rows*(n+3)), random(2, n)
+				got, check := guarded(t, rows)
+				want := make([]float32, rows)
+				s.Dots(got, w, n+3, x)
+				check("dots")
+				for r := range want {
+					var sum float64
+					for l, v := range x {
+						sum += float64(v) * float64(w[r*(n+3)+l])
+					}
+					want[r] = float32(sum)
+				}
+				same(t, "dots", got, want, 1e-5)
+			}
 		}
 	})
 }

@@ -60,18 +60,61 @@ func maxPoolGeneric(dst []float32, dstStep int, src []float32, pixel, row, count
 	}
 }
 
-// Softmax replaces x by its softmax.
-func (s *Set) Softmax(x []float32) {
+// Exponentials replaces x by exp(x - its largest value) and returns their sum: a softmax
+// before its division.
+func (s *Set) Exponentials(x []float32) float32 {
 	if len(x) == 0 {
+		return 0
+	}
+	return s.expSum(x, s.largest(x))
+}
+
+// Scale multiplies x by a factor.
+func (s *Set) Scale(x []float32, factor float32) {
+	if len(x) > 0 {
+		s.scale(x, factor)
+	}
+}
+
+// Dots computes y = W·x: y's rows of W lie ldw values apart.
+func (s *Set) Dots(y, w []float32, ldw int, x []float32) {
+	if len(y) == 0 {
 		return
 	}
+	if len(x) == 0 {
+		clear(y)
+		return
+	}
+	_ = w[(len(y)-1)*ldw+len(x)-1]
+	s.dots(y, w, ldw, x)
+}
+
+func dotsGeneric(y, w []float32, ldw int, x []float32) {
+	for r := range y {
+		var sum0, sum1 float32
+		row := w[r*ldw:][:len(x)]
+		for l := 0; l+1 < len(row); l += 2 {
+			sum0 += row[l] * x[l]
+			sum1 += row[l+1] * x[l+1]
+		}
+		if last := len(row) - 1; last%2 == 0 {
+			sum0 += row[last] * x[last]
+		}
+		y[r] = sum0 + sum1
+	}
+}
+
+func largestGeneric(x []float32) float32 {
 	largest := x[0]
 	for _, v := range x[1:] {
 		largest = max(largest, v)
 	}
-	inverse := 1 / s.expSum(x, largest)
+	return largest
+}
+
+func scaleGeneric(x []float32, factor float32) {
 	for i := range x {
-		x[i] *= inverse
+		x[i] *= factor
 	}
 }
 

@@ -35,7 +35,10 @@ func vectorKernels(v isa) {
 	affine(v)
 	addRows(v)
 	maxPool(v)
+	dots(v)
+	largest(v)
 	softmax(v)
+	scale(v)
 	tanh(v)
 	for _, t := range transforms {
 		if t.input {

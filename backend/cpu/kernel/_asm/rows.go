@@ -80,6 +80,110 @@ func maxPool(v isa) {
 	ret()
 }
 
+// reduce adds up the lanes of x, into the first lane of the register it returns.
+func (v isa) reduce(x reg.VecVirtual) reg.VecVirtual {
+	low, high := YMM(), YMM()
+	if v.width == 16 {
+		VEXTRACTF64X4(Imm(1), x, high)
+		VADDPS(high, x.(interface{ AsY() reg.Register }).AsY(), low)
+	} else {
+		VMOVAPS(x, low)
+	}
+	a, b := XMM(), XMM()
+	VEXTRACTF128(Imm(1), low, a)
+	VADDPS(low.AsX(), a, a)
+	VMOVHLPS(a, a, b)
+	VADDPS(b, a, a)
+	VMOVSHDUP(a, b)
+	VADDPS(b, a, a)
+	return a
+}
+
+// dots is y = W·x for rows of W that lie ldw bytes apart.
+func dots(v isa) {
+	v.text("dots", "y *float32, w *float32, ldw int, rows int, x *float32, n int")
+	y, w, ldw, rows, x := param("y"), param("w"), param("ldw"), param("rows"), param("x")
+	c := v.split(param("n"))
+	for _, block := range []int{4, 1} {
+		loop, done := label("rows"), label("done")
+		Label(loop)
+		CMPQ(rows, imm(block))
+		JLT(LabelRef(done))
+		at4 := newRows(w, ldw, block)
+		sums := make([]reg.VecVirtual, block)
+		for i := range sums {
+			sums[i] = v.zero()
+		}
+		c.each(func(i reg.GPVirtual, t *tail) {
+			a := v.vec()
+			v.load(at(x, i), a, t)
+			for r, s := range sums {
+				b, from := v.vec(), GP64()
+				LEAQ(at4.at(r, 0), from)
+				v.load(at(from, i), b, t)
+				VFMADD231PS(b, a, s)
+			}
+		})
+		for r, s := range sums {
+			VMOVSS(v.reduce(s).(reg.VecVirtual), Mem{Base: y, Disp: 4 * r})
+		}
+		ADDQ(imm(4*block), y)
+		for range block {
+			ADDQ(ldw, w)
+		}
+		SUBQ(imm(block), rows)
+		JMP(LabelRef(loop))
+		Label(done)
+	}
+	ret()
+}
+
+// largest writes the maximum of each lane.
+func largest(v isa) {
+	v.text("largest", "x *float32, n int, lanes *float32")
+	x, lanes := param("x"), param("lanes")
+	first := v.vec()
+	VBROADCASTSS(Mem{Base: x}, first)
+	c := v.split(param("n"))
+	c.each(func(i reg.GPVirtual, t *tail) {
+		y := v.vec()
+		v.load(at(x, i), y, t)
+		if t != nil { // lanes behind the end repeat the first value
+			if v.width == 16 {
+				VBROADCASTSS(Mem{Base: x}, y)
+				VMOVUPS(at(x, i), t.k, y)
+			} else {
+				other := v.vec()
+				VBROADCASTSS(Mem{Base: x}, other)
+				VBLENDVPS(t.lane, y, other, y)
+			}
+		}
+		VMAXPS(first, y, first)
+	})
+	VMOVUPS(first, Mem{Base: lanes})
+	ret()
+}
+
+// scale is x times a factor.
+func scale(v isa) {
+	v.text("scale", "x *float32, n int, factor float32")
+	x := param("x")
+	c := v.split(param("n"))
+	factor := v.vec()
+	f, err := Param("factor").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VBROADCASTSS(f.Addr, factor)
+	c.each(func(i reg.GPVirtual, t *tail) {
+		y := v.vec()
+		v.load(at(x, i), y, t)
+		VMULPS(factor, y, y)
+		v.store(y, at(x, i), t)
+	})
+	ret()
+}
+
 // exp replaces x by its exponential for x in [-87, 0] (Cephes' polynomial).
 func (v isa) exp(x reg.VecVirtual) {
 	n, p, square := v.vec(), v.vec(), v.vec()
