@@ -22,7 +22,7 @@ var ErrUnsupported = errors.New("no such export")
 
 // ExportHF writes a folder as Hugging Face's port of BigGAN-deep loads it: config.json and
 // pytorch_model.bin, whose tensors are bit for bit those of the checkpoint that the model
-// came from, if it is stored in float32; else see vectorU. It returns the paths written. Existing files are
+// came from, if it is stored in float32 and had them all; else see vectorV. It returns the paths written. Existing files are
 // atomicfile.ErrExists unless overwrite.
 func ExportHF(ctx context.Context, file *weights.File, folder string, overwrite bool) ([]string, error) {
 	meta, err := weights.ParseMeta(file.Metadata())
@@ -38,6 +38,9 @@ func ExportHF(ctx context.Context, file *weights.File, folder string, overwrite 
 	}
 	if c.Port != deep.HuggingFace {
 		return nil, fmt.Errorf("convert: %w: the network is %s's own variant, which Hugging Face's port cannot hold", ErrUnsupported, c.Port)
+	}
+	if c.FinalEps != 0 && c.FinalEps != c.Eps {
+		return nil, fmt.Errorf("convert: %w: the last batch norm's epsilon is %g, the others' is %g; Hugging Face's port has one", ErrUnsupported, c.FinalEps, c.Eps)
 	}
 	g, err := deep.Generator("export", c)
 	if err != nil {
@@ -55,8 +58,8 @@ func ExportHF(ctx context.Context, file *weights.File, folder string, overwrite 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if layer, ok := strings.CutSuffix(params[name], ".u"); ok {
-			return vectorU(file, layer)
+		if layer, ok := strings.CutSuffix(params[name], ".v"); ok {
+			return vectorV(file, layer)
 		}
 		return float32Bytes(file, params[name])
 	}
@@ -77,7 +80,7 @@ func hfTensors(g *graph.Graph, file *weights.File) (tensors []weights.Info, para
 		if !ok {
 			continue // sigma: computed from the others
 		}
-		if _, ok := file.Info(p.Name); !ok {
+		if _, ok := file.Info(p.Name); !ok && p.Role != graph.V {
 			return nil, nil, fmt.Errorf("convert: %w: the model was converted from a source without %q, which Hugging Face's port needs", ErrUnsupported, p.Name)
 		}
 		tensors = append(tensors, weights.Info{Name: name, DType: weights.F32, Shape: p.Shape})
@@ -86,14 +89,15 @@ func hfTensors(g *graph.Graph, file *weights.File) (tensors []weights.Info, para
 	return tensors, params, nil
 }
 
-// vectorU is the stored u of a layer. Hugging Face's port computes the spectral norm anew, u·(W v):
-// of a weight that was rounded to f16 or bf16, u is scaled so that it finds the norm that
-// the file has, and so computes the same network.
-func vectorU(file *weights.File, layer string) ([]byte, error) {
+// vectorV is v of a layer. Hugging Face's port computes the spectral norm anew, u·(W v). Where
+// the weight was rounded to f16 or bf16, or the source keeps u alone (TensorFlow's do: then v
+// is Wᵀu), v is scaled so that the port finds the norm that the file has, and so computes
+// the same network.
+func vectorV(file *weights.File, layer string) ([]byte, error) {
 	info, _ := file.Info(layer + ".weight")
-	data, err := float32Bytes(file, layer+".u")
-	if err != nil || info.DType == weights.F32 {
-		return data, err
+	_, stored := file.Info(layer + ".v")
+	if stored && info.DType == weights.F32 {
+		return float32Bytes(file, layer+".v")
 	}
 	raw, _ := file.Bytes(layer + ".weight")
 	w, out, fan, err := newMatrix(info, raw, false)
@@ -101,15 +105,21 @@ func vectorU(file *weights.File, layer string) ([]byte, error) {
 		return nil, err
 	}
 	u, v, sigma := make([]float64, out), make([]float64, fan), make([]float64, 1)
-	for name, to := range map[string][]float64{".u": u, ".v": v, ".sigma": sigma} {
-		if err := file.Float64s(to, layer+name); err != nil {
-			return nil, err
-		}
+	if err := errors.Join(file.Float64s(u, layer+".u"), file.Float64s(sigma, layer+".sigma")); err != nil {
+		return nil, err
 	}
-	scale := sigma[0] / storedVectors(w, u, v)
-	scaled := make([]float32, out)
-	for i, x := range u {
-		scaled[i] = float32(x * scale)
+	if !stored {
+		v = w.transposedTimes(u)
+	} else if err := file.Float64s(v, layer+".v"); err != nil {
+		return nil, err
+	}
+	found := storedVectors(w, u, v)
+	if found == 0 {
+		return nil, fmt.Errorf("convert: %w: u of %s finds no spectral norm", weights.ErrFormat, layer)
+	}
+	scaled := make([]float32, fan)
+	for i, x := range v {
+		scaled[i] = float32(x * sigma[0] / found)
 	}
 	var wide writer
 	err = weights.Encode(&wide, weights.F32, scaled)

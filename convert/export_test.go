@@ -75,39 +75,45 @@ func TestExportRefuses(t *testing.T) {
 	}
 }
 
-// TestExportOfRounded exports a model in f16: what the port computes norms from gives those of
-// the file, not those of the rounded weights.
-func TestExportOfRounded(t *testing.T) {
-	file, _ := convertTo(t, "letters", convert.Options{DType: weights.F16})
-	folder := filepath.Join(t.TempDir(), "hf")
-	if _, err := convert.ExportHF(t.Context(), file, folder, false); err != nil {
-		t.Fatal(err)
-	}
-	again := filepath.Join(t.TempDir(), "again.safetensors")
-	if _, err := convert.File(t.Context(), folder, again, convert.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	back, err := weights.Open(again)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer back.Close()
-	norms := 0
-	for _, name := range file.Names() {
-		if !strings.HasSuffix(name, ".sigma") {
-			continue
-		}
-		norms++
-		var got, want [1]float64
-		if err := errors.Join(back.Float64s(got[:], name), file.Float64s(want[:], name)); err != nil {
+// TestExportKeepsNorms exports models whose vectors do not give their norms by the port's
+// formula: rounded to f16, or from TensorFlow, which keeps no v. The port must find the
+// norms of the file.
+func TestExportKeepsNorms(t *testing.T) {
+	for _, c := range []struct {
+		src   string
+		dtype weights.DType
+	}{{"letters", weights.F16}, {"tfhub/letters/module.tar.gz", weights.F32}, {"tfhub/deep-random-tiny-const/module.tar.gz", weights.F16}} {
+		file, _ := convertTo(t, c.src, convert.Options{DType: c.dtype})
+		folder := filepath.Join(t.TempDir(), "hf")
+		if _, err := convert.ExportHF(t.Context(), file, folder, false); err != nil {
 			t.Fatal(err)
 		}
-		if d := math.Abs(got[0]/want[0] - 1); !(d < 3e-7) {
-			t.Errorf("%s is %v, want %v", name, got[0], want[0])
+		again := filepath.Join(t.TempDir(), "again.safetensors")
+		if _, err := convert.File(t.Context(), folder, again, convert.Options{}); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if norms < 50 {
-		t.Errorf("only %d norms", norms)
+		back, err := weights.Open(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer back.Close()
+		norms := 0
+		for _, name := range file.Names() {
+			if !strings.HasSuffix(name, ".sigma") {
+				continue
+			}
+			norms++
+			var got, want [1]float64
+			if err := errors.Join(back.Float64s(got[:], name), file.Float64s(want[:], name)); err != nil {
+				t.Fatal(err)
+			}
+			if d := math.Abs(got[0]/want[0] - 1); !(d < 3e-7) {
+				t.Errorf("%s: %s is %v, want %v", c.src, name, got[0], want[0])
+			}
+		}
+		if norms < 50 {
+			t.Errorf("%s: only %d norms", c.src, norms)
+		}
 	}
 }
 
