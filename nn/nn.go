@@ -86,6 +86,16 @@ func CondNorm(b *graph.Builder, names NormNames, x, cond *graph.Node, stats Stat
 	return b.CondNorm(x, scale, offset, mean, variance, eps)
 }
 
+// ClassNorm is batch normalisation with a gain, centred at 1, and a bias for each class of
+// y, without spectral norm.
+func ClassNorm(b *graph.Builder, names NormNames, x, y *graph.Node, stats Stats, eps float64) *graph.Node {
+	mean, variance := stats.params(b, names, x.Shape[0])
+	each := func(b *graph.Builder) *graph.Node {
+		return b.Linear(y, b.Param("weight", graph.Weight, x.Shape[0], y.Shape[0]), nil, nil)
+	}
+	return b.CondNorm(x, each(b.At(names.Gain)), each(b.At(names.Bias)), mean, variance, eps)
+}
+
 // Norm is batch normalisation with stored gain and bias.
 func Norm(b *graph.Builder, names NormNames, x *graph.Node, stats Stats, eps float64) *graph.Node {
 	mean, variance := stats.params(b, names, x.Shape[0])

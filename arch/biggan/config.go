@@ -29,6 +29,9 @@ type Config struct {
 	NStats int `json:"n_stats"`
 	// ZFirst: conditioning is (z chunk, embedding) as in TensorFlow, not (embedding, z chunk).
 	ZFirst bool `json:"z_first"`
+	// ClassNorms: every norm has a gain and a bias for each class, without spectral norm, in
+	// place of projections of a shared embedding (mmgeneration's with_shared_embedding = false).
+	ClassNorms bool `json:"class_norms,omitempty"`
 	// ChannelsLast: the first linear layer is laid out [h,w,c] as in TensorFlow, not [c,h,w].
 	ChannelsLast bool `json:"channels_last"`
 }
@@ -56,6 +59,13 @@ func (c Config) chunk() int {
 	return c.ZDim / (c.blocks() + 1)
 }
 
+func (c Config) leastEmbedding() int {
+	if c.ClassNorms {
+		return 0
+	}
+	return 1
+}
+
 // Validate reports the first value that describes no network.
 func (c Config) Validate() error {
 	if n := c.blocks(); n < 1 || n > 12 {
@@ -67,7 +77,7 @@ func (c Config) Validate() error {
 	}{
 		{"resolution", c.Resolution, 4, 1 << 13},
 		{"z_dim", c.ZDim, 1, 1 << 16},
-		{"class_embed_dim", c.ClassEmbedDim, 1, 1 << 16},
+		{"class_embed_dim", c.ClassEmbedDim, c.leastEmbedding(), 1 << 16},
 		{"num_classes", c.NumClasses, 1, 1 << 20},
 		{"n_stats", c.NStats, 0, 1 << 12},
 		{"smallest number of channels", slices.Min(c.Channels), 1, 1 << 16},
@@ -82,6 +92,9 @@ func (c Config) Validate() error {
 	}
 	if c.Hierarchical && c.ZDim%(c.blocks()+1) != 0 {
 		return fmt.Errorf("biggan: config: z_dim %d does not split into %d chunks", c.ZDim, c.blocks()+1)
+	}
+	if c.ClassNorms && (c.Hierarchical || c.ClassEmbedDim != 0) {
+		return fmt.Errorf("biggan: config: class_norms goes with class_embed_dim 0 and without hierarchical")
 	}
 	for _, a := range c.Attention {
 		if a < 0 || a >= c.blocks() {

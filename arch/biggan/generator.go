@@ -29,11 +29,13 @@ func generator(name string, c Config, perBlock bool) (*graph.Graph, error) {
 	b := graph.New(name)
 	b.Grid(c.Grid())
 	z, y := b.Input("z", c.ZDim), b.Input("y", c.NumClasses)
-	shared := b.At("shared")
-	embedding := shared.Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim)
+	var embedding *graph.Param
+	if !c.ClassNorms {
+		embedding = b.At("shared").Param("weight", graph.Weight, c.NumClasses, c.ClassEmbedDim)
+	}
 	var class *graph.Node
 	if !perBlock { // the first linear layer takes no class
-		class = shared.Embed(y, embedding, nil)
+		class = embed(b.At("shared"), y, embedding)
 	}
 
 	side := c.bottom()
@@ -68,7 +70,15 @@ func own(b *graph.Builder, c Config, i int, embedding *graph.Param) (z, class *g
 		z = b.Input(graph.BlockInput("z", i), c.ZDim)
 	}
 	y := b.Input(graph.BlockInput("y", i), c.NumClasses)
-	return z, b.At(fmt.Sprintf("@%d.shared", i)).Embed(y, embedding, nil)
+	return z, embed(b.At(fmt.Sprintf("@%d.shared", i)), y, embedding)
+}
+
+// embed is the class's embedding; without one, the class.
+func embed(b *graph.Builder, y *graph.Node, embedding *graph.Param) *graph.Node {
+	if embedding == nil {
+		return y
+	}
+	return b.Embed(y, embedding, nil)
 }
 
 // level is the chunk of z that enters at a level: 0 is the first linear layer.
@@ -96,10 +106,14 @@ func condition(b *graph.Builder, c Config, i int, z, class *graph.Node) *graph.N
 // and before the 1x1 of the shortcut.
 func block(b *graph.Builder, x, cond *graph.Node, out int, c Config) *graph.Node {
 	stats := nn.Stats{Rows: c.NStats}
-	h := nn.CondNorm(b.At("bn1"), normNames, x, cond, stats, c.BNEps)
+	norm := nn.CondNorm
+	if c.ClassNorms {
+		norm = nn.ClassNorm
+	}
+	h := norm(b.At("bn1"), normNames, x, cond, stats, c.BNEps)
 	h = b.At("upsample").Upsample(b.At("relu1").ReLU(h))
 	h = nn.Conv(b.At("conv1"), h, out, 3)
-	h = nn.CondNorm(b.At("bn2"), normNames, h, cond, stats, c.BNEps)
+	h = norm(b.At("bn2"), normNames, h, cond, stats, c.BNEps)
 	h = nn.Conv(b.At("conv2"), b.At("relu2").ReLU(h), out, 3)
 	shortcut := nn.Conv(b.At("conv_sc"), b.At("skip_upsample").Upsample(x), out, 1)
 	return b.Add(h, shortcut)

@@ -81,6 +81,8 @@ func TestBadConfigs(t *testing.T) {
 		"few channels":   {func(c *Config) { c.Channels = []int{8, 8, 8, 8, 4, 4} }, "at least 8 channels"},
 		"zero channels":  {func(c *Config) { c.Channels = []int{8, 0} }, "channels"},
 		"epsilon":        {func(c *Config) { c.BNEps = 2 }, "epsilon"},
+		"class norms":    {func(c *Config) { c.ClassNorms = true }, "class_norms"},
+		"no embedding":   {func(c *Config) { c.ClassEmbedDim = 0 }, "class_embed_dim"},
 		"huge embedding": {func(c *Config) { c.ClassEmbedDim = 1 << 40 }, "class_embed_dim"},
 	} {
 		t.Run(name, func(t *testing.T) {

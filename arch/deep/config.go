@@ -71,6 +71,12 @@ type Config struct {
 	MoreAttention []int `json:"more_attention,omitempty"`
 	// ZOnlyAtInput: class embedding alone conditions the blocks (BigGAN-PyTorch's hier = false).
 	ZOnlyAtInput bool `json:"z_only_at_input,omitempty"`
+	// LearnedSkip: the skip is upsampled and goes through a 1x1 convolution, where DeepMind's
+	// keeps the first channels (StudioGAN's big_resnet_deep_studiogan).
+	LearnedSkip bool `json:"learned_skip,omitempty"`
+	// RGBChannels is how many channels the last convolution has, of which three are used;
+	// 0 = the port's own: as many as it takes (Hugging Face) or three (BigGAN-PyTorch).
+	RGBChannels int `json:"rgb_channels,omitempty"`
 }
 
 // ParseConfig reads the JSON form and validates it.
@@ -124,6 +130,7 @@ func (c Config) Validate() error {
 		{"number of layers", len(c.Layers), 1, 1 << 10},
 		{"attention_layer_position", c.AttentionLayerPosition, -1, len(c.Layers)},
 		{"n_stats", c.NStats, 0, 1 << 12},
+		{"rgb_channels", c.RGBChannels, 0, 1 << 16},
 	} {
 		if err := between(f.name, f.v, f.lo, f.hi); err != nil {
 			return err
@@ -131,6 +138,9 @@ func (c Config) Validate() error {
 	}
 	if c.NStats == 1 {
 		return fmt.Errorf("deep: config: n_stats is 1, want 0 (no tables) or at least 2 rows")
+	}
+	if c.RGBChannels != 0 && (c.RGBChannels < 3 || c.Port == BigGANPyTorch) {
+		return fmt.Errorf("deep: config: rgb_channels is %d, want at least 3, and of Hugging Face's port", c.RGBChannels)
 	}
 	if c.Port != HuggingFace && c.Port != BigGANPyTorch {
 		return fmt.Errorf("deep: config: port is %q, want %q or none", c.Port, BigGANPyTorch)
@@ -150,7 +160,11 @@ func (c Config) validateLayers() error {
 		if err := between(name+" in", l.In, 1, 1<<12); err != nil {
 			return err
 		}
-		if err := between(name+" out", l.Out, 1, l.In); err != nil {
+		if c.LearnedSkip {
+			if err := between(name+" out", l.Out, 1, 1<<12); err != nil {
+				return err
+			}
+		} else if err := between(name+" out", l.Out, 1, l.In); err != nil {
 			return fmt.Errorf("%w: the skip keeps the first channels and cannot grow", err)
 		}
 		if l.In*c.ChannelWidth < 4 {

@@ -58,7 +58,7 @@ func (p parts) conditions(b *graph.Builder, c Config, embed embedding, z, y *gra
 
 // block is the bottleneck residual block (figure 16b): 1x1 to a quarter of the channels,
 // two 3x3 of which the first follows the upsampling, 1x1 to out channels. The skip keeps
-// the first out channels and is upsampled.
+// the first out channels and is upsampled; a learned one is upsampled and convolved.
 func block(b *graph.Builder, p parts, x, cond *graph.Node, out int, up bool, c Config) *graph.Node {
 	hidden := x.Shape[0] / 4
 	stats := nn.Stats{Rows: c.NStats}
@@ -75,6 +75,12 @@ func block(b *graph.Builder, p parts, x, cond *graph.Node, out int, up bool, c C
 	h = nn.Conv(b.At(p.convs[2]), normed(2, h), hidden, 3)
 	h = nn.Conv(b.At(p.convs[3]), normed(3, h), out, 1)
 
+	if c.LearnedSkip {
+		if up {
+			x = b.At("skip_upsample").Upsample(x)
+		}
+		return b.Add(h, nn.Conv(b.At("conv_sc"), x, out, 1))
+	}
 	if out < x.Shape[0] {
 		x = b.At("skip_channels").Slice(x, 0, out)
 	}

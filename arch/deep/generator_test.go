@@ -90,6 +90,8 @@ func TestBadConfigs(t *testing.T) {
 		"negative eps":   {func(c *Config) { c.Eps = -1 }, "eps"},
 		"attention":      {func(c *Config) { c.AttentionLayerPosition = 99 }, "attention_layer_position"},
 		"unknown port":   {func(c *Config) { c.Port = "x" }, "port"},
+		"two channels":   {func(c *Config) { c.RGBChannels = 2 }, "rgb_channels"},
+		"learned grows":  {func(c *Config) { c.LearnedSkip, c.Layers = true, []Layer{{true, 1, 1 << 13}} }, "layers[0] out"},
 		"narrow":         {func(c *Config) { c.ChannelWidth = 1 }, "bottleneck"},
 		"overflow sides": {func(c *Config) { c.Layers = make([]Layer, 100); c.Layers[0] = Layer{true, 1, 1} }, "layers[1]"},
 	} {

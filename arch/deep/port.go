@@ -53,14 +53,21 @@ var huggingFace = parts{
 	attentionAt: func(c Config, i int) string {
 		return fmt.Sprintf("generator.layers.%d", i+c.attentionUpTo(i)-1)
 	},
-	// Hugging Face convolves to as many channels as it has and uses the first three.
+	// Hugging Face convolves to as many channels as it has and uses the first three;
+	// mmgeneration has three.
 	toRGB: func(b *graph.Builder, x *graph.Node, c Config) *graph.Node {
 		bn := b.At("generator.bn")
 		x = nn.Norm(bn, nn.NormNames{Gain: "weight", Bias: "bias", Mean: "running_means", Var: "running_vars"},
 			x, nn.Stats{Rows: c.NStats}, c.finalEps())
 		x = b.At("generator.relu").ReLU(x)
-		x = nn.Conv(b.At("generator.conv_to_rgb"), x, x.Shape[0], 3)
-		return b.At("image").Tanh(b.At("generator.rgb").Slice(x, 0, 3))
+		channels := c.RGBChannels
+		if channels == 0 {
+			channels = x.Shape[0]
+		}
+		if x = nn.Conv(b.At("generator.conv_to_rgb"), x, channels, 3); channels != 3 {
+			x = b.At("generator.rgb").Slice(x, 0, 3)
+		}
+		return b.At("image").Tanh(x)
 	},
 }
 
