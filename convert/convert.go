@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/biggan-zoo/biggan/atomicfile"
@@ -32,9 +33,9 @@ type Checkpoint interface {
 
 // Options steer a conversion.
 type Options struct {
-	From      string        // "auto" or "", "hf", "biggan-pytorch", "tfhub"
-	Raw       bool          // tfhub: raw weights, not their moving averages
-	Config    []byte        // JSON: config.json (hf) or constructor arguments (biggan-pytorch); nil = beside the file or off the shapes
+	From      string        // "auto" or "", "tfhub", or one of Formats
+	Raw       bool          // tfhub, mmgeneration: raw weights, not their moving averages
+	Config    []byte        // JSON: config.json (hf) or constructor arguments (others of PyTorch); nil = beside the file or off the shapes
 	DType     weights.DType // of the weights: F32 (also ""), F16, BF16
 	Overwrite bool
 	// Network builds the graph of a file in the unified format; needed to encode one again.
@@ -75,9 +76,11 @@ type source struct {
 	rules                *table
 	sigma                sigmaFormula
 	needsV               bool // sigma takes the stored v
+	plain                bool // weights without vectors have none: sigma is 1
 	lastAxisOut          bool // weights are [..., out] in the source
 	grid                 string
 	notes                []string
+	dropped              []Dropped // before the rules see them
 }
 
 // shapes are the shapes of a checkpoint by name.
@@ -91,29 +94,68 @@ func (s shapes) dim(name string, axis int) int {
 	return 0
 }
 
-// open recognises the source by the names of its tensors.
-func open(ck Checkpoint, o Options) (*source, error) {
+// formats are the names that checkpoints go by: the first row of which a mark stands among
+// the tensors counts, of those that have the name if one is given.
+var formats = []struct {
+	name  string
+	marks []string // tensors that only this format has, given the rows above
+	open  func(t shapes, o Options) (*source, error)
+}{
+	{"hf", []string{"generator.gen_z.weight_orig"}, openHF},
+	{"ivclab", []string{"g_z.g_linear.weight_orig"}, openIvclab},
+	{"mmgeneration", []string{mmFirst + ".weight", mmFirst + ".weight_orig"}, openMMGeneration},
+	{"studiogan", []string{"linear0.weight", "linear0.weight_orig"}, openStudioGAN},
+	{"biggan-pytorch", []string{"shared.weight"}, openBigGANPyTorch},
+	{"biggan-pytorch", []string{"embed.weight"}, openDiscriminator},
+}
+
+// Formats lists the names of checkpoints that File tells apart, besides "tfhub".
+func Formats() []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.name)
+	}
+	return slices.Compact(names)
+}
+
+// open recognises the source by the names of its tensors. The checkpoint returned is the
+// part of it to convert.
+func open(ck Checkpoint, o Options) (*source, Checkpoint, error) {
+	given := o.From
+	if given == "auto" {
+		given = ""
+	}
+	var dropped []Dropped
+	if given == "" || given == "mmgeneration" {
+		ck, dropped = generatorOf(ck, o.Raw)
+	}
 	t := shapes{}
 	for _, info := range ck.Tensors() {
 		t[info.Name] = info.Shape
 	}
-	_, hf := t["generator.gen_z.weight_orig"]
-	_, bgpt := t["shared.weight"]
-	_, discriminator := t["embed.weight"]
-	switch {
-	case o.From == "hf" || hf && o.From != "biggan-pytorch":
-		return openHF(t, o)
-	case discriminator && !bgpt && !hf:
-		return openDiscriminator(t, o)
-	case o.From == "biggan-pytorch" || bgpt:
-		return openBigGANPyTorch(t, o)
+	marked := func(mark string) bool { return t[mark] != nil }
+	for _, f := range formats {
+		if (given == "" || given == f.name) && slices.ContainsFunc(f.marks, marked) {
+			s, err := f.open(t, o)
+			if err != nil {
+				return nil, nil, err
+			}
+			s.dropped = dropped
+			return s, ck, nil
+		}
 	}
-	return nil, fmt.Errorf("convert: %w: %d tensors under names of no known network (want generator.gen_z.* of Hugging Face or shared.weight of BigGAN-PyTorch)", weights.ErrFormat, len(t))
+	var want []string
+	for _, f := range formats {
+		if given == "" || given == f.name {
+			want = append(want, fmt.Sprintf("%s (%s)", strings.Join(f.marks, " or "), f.name))
+		}
+	}
+	return nil, nil, fmt.Errorf("convert: %w: %d tensors under names of no known network: none is %s", weights.ErrFormat, len(t), strings.Join(want, ", "))
 }
 
 // FromCheckpoint converts a checkpoint into a file at dst.
 func FromCheckpoint(ctx context.Context, ck Checkpoint, dst string, o Options) (*Report, error) {
-	s, err := open(ck, o)
+	s, ck, err := open(ck, o)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +203,7 @@ func fromTorch(ctx context.Context, file *torch.File, src, dst string, o Options
 			return nil, err
 		}
 	}
-	s, err := open(file, o)
+	s, ck, err := open(file, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", src, err)
 	}
@@ -173,7 +215,7 @@ func fromTorch(ctx context.Context, file *torch.File, src, dst string, o Options
 		s.notes = append(s.notes, "not tensors, left: "+strings.Join(extras, ", "))
 	}
 	report := s.report(filepath.Base(src))
-	if err := s.convert(ctx, file, dst, o, report, hashing(src)); err != nil {
+	if err := s.convert(ctx, ck, dst, o, report, hashing(src)); err != nil {
 		return nil, fmt.Errorf("%s: %w", src, err)
 	}
 	return report, nil
@@ -181,12 +223,12 @@ func fromTorch(ctx context.Context, file *torch.File, src, dst string, o Options
 
 // report begins the report of a conversion.
 func (s *source) report(file string) *Report {
-	return &Report{SourceFile: file, SourceFormat: s.format, Notes: s.notes, Dropped: []Dropped{}, Sigma: map[string]float64{}}
+	return &Report{SourceFile: file, SourceFormat: s.format, Notes: s.notes, Dropped: append([]Dropped{}, s.dropped...), Sigma: map[string]float64{}}
 }
 
 func isHF(file *torch.File) bool {
 	for _, info := range file.Tensors() {
-		if strings.HasSuffix(info.Name, ".weight_orig") {
+		if info.Name == "generator.gen_z.weight_orig" {
 			return true
 		}
 	}
@@ -249,7 +291,7 @@ func Inspect(file *torch.File, path string) (*Report, *graph.Graph, error) {
 			return nil, nil, err
 		}
 	}
-	s, err := open(file, o)
+	s, _, err := open(file, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -42,6 +42,9 @@ func ExportHF(ctx context.Context, file *weights.File, folder string, overwrite 
 	if c.FinalEps != 0 && c.FinalEps != c.Eps {
 		return nil, fmt.Errorf("convert: %w: the last batch norm's epsilon is %g, the others' is %g; Hugging Face's port has one", ErrUnsupported, c.FinalEps, c.Eps)
 	}
+	if c.RGBChannels != 0 {
+		return nil, fmt.Errorf("convert: %w: the last convolution makes %d channels, Hugging Face's port as many as it takes", ErrUnsupported, c.RGBChannels)
+	}
 	g, err := deep.Generator("export", c)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,9 @@ const (
 	asIs  layout = iota
 	inOut        // [in, out] (TensorFlow's matrices)
 	hwio         // [h, w, in, out] (TensorFlow's kernels)
+
+	tapsFirst // a vector over [3, 3, in], of a 3x3 kernel whose axes are TensorFlow's
+	reversed  // the first axis backwards: blue, green, red
 )
 
 // shape is the shape of a source tensor in our order; a shape of another rank stays.
@@ -42,7 +45,12 @@ const outsBlock = 16
 
 // rearrange writes a source tensor in our order and dtype, a block of rows at a time.
 func (l layout) rearrange(w io.Writer, to weights.DType, source weights.Info, data []byte) error {
-	if l == asIs || len(source.Shape) < 2 {
+	switch {
+	case l == reversed && len(source.Shape) > 0:
+		return backwards(w, to, source, data)
+	case l == tapsFirst:
+		return tapsLast(w, to, source, data)
+	case l == asIs || len(source.Shape) < 2:
 		return transcode(w, to, source.DType, data)
 	}
 	s := source.Shape
@@ -67,4 +75,43 @@ func (l layout) rearrange(w io.Writer, to weights.DType, source weights.Info, da
 		}
 	}
 	return nil
+}
+
+// backwards writes the rows of the first axis from the last to the first.
+func backwards(w io.Writer, to weights.DType, source weights.Info, data []byte) error {
+	row := len(data) / max(source.Shape[0], 1)
+	for from := len(data) - row; row > 0 && from >= 0; from -= row {
+		if err := transcode(w, to, source.DType, data[from:from+row]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// taps3x3 is how many values a 3x3 kernel has for each pair of channels.
+const taps3x3 = 9
+
+// tapsLast writes a vector over [3, 3, in] as one over [in, 3, 3].
+func tapsLast(w io.Writer, to weights.DType, source weights.Info, data []byte) error {
+	width, _ := source.DType.Size()
+	ordered := make([]byte, 0, len(data))
+	for _, i := range tapsFirst.order(len(data) / width) {
+		ordered = append(ordered, data[i*width:(i+1)*width]...)
+	}
+	return transcode(w, to, source.DType, ordered)
+}
+
+// order is where each of n values of a vector stands in the source; nil = where it is.
+func (l layout) order(n int) []int {
+	if l != tapsFirst {
+		return nil
+	}
+	ins := n / taps3x3
+	order := make([]int, 0, n)
+	for in := range ins {
+		for tap := range taps3x3 {
+			order = append(order, tap*ins+in)
+		}
+	}
+	return order
 }

@@ -1,14 +1,17 @@
 package convert
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/arch/biggan"
 	"github.com/biggan-zoo/biggan/arch/deep"
+	"github.com/biggan-zoo/biggan/convert/torch"
 	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/weights"
@@ -81,6 +84,92 @@ func bijection(t *testing.T, format string, rules *table, g *graph.Graph, tensor
 		for _, b := range rules.rules[i+1:] {
 			if a.From == b.From {
 				t.Errorf("two rules for %s", a.From)
+			}
+		}
+	}
+}
+
+// ports are genuine files of ports whose tables are spelled out for each file.
+var ports = []struct{ file, format, config string }{
+	{"studiogan/biggan32/G_ema.pth", "studiogan", ""},
+	{"studiogan/biggan64-plain/G_ema.pth", "studiogan", ""},
+	{"studiogan/deep-legacy32/G_ema.pth", "studiogan", ""},
+	{"studiogan/deep64/G_ema.pth", "studiogan", `{"g_depth": 2}`},
+	{"mmgeneration/biggan32/iter_1.pth", "mmgeneration", `{"bgr": true, "sn_eps": 1e-6}`},
+	{"mmgeneration/biggan32-torch/iter_1.pth", "mmgeneration", ""},
+	{"mmgeneration/biggan32-cifar/iter_1.pth", "mmgeneration", ""},
+	{"mmgeneration/deep32/iter_1.pth", "mmgeneration", ""},
+	{"mmgeneration/deep32-ajbrock/iter_1.pth", "mmgeneration", `{"block_depth": 1}`},
+	{"ivclab/biggan128/biggan128-release.pt", "ivclab", ""},
+	{"ivclab/biggan512/biggan512-release.pt", "ivclab", ""},
+}
+
+// TestPortRulesAreBijections: every rule is for one tensor of the file, every tensor has
+// one rule, every parameter comes from one tensor and is read backwards to it.
+func TestPortRulesAreBijections(t *testing.T) {
+	for _, c := range ports {
+		file, err := torch.Open(goldentest.Path(t, c.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		var o Options
+		if c.config != "" {
+			o.Config = []byte(c.config)
+		}
+		s, ck, err := open(file, o)
+		if err != nil {
+			t.Fatalf("%s: %v", c.file, err)
+		}
+		if s.format != c.format {
+			t.Errorf("%s is taken for %s", c.file, s.format)
+		}
+		p, err := s.rules.match(ck.Tensors(), s.graph.Params())
+		if err != nil {
+			t.Errorf("%s: %v", c.file, err)
+			continue
+		}
+		if n := len(ck.Tensors()); len(p.targets)+len(p.dropped) != n || len(s.rules.literal) != n || len(s.rules.patterns) != 0 {
+			t.Errorf("%s: %d used, %d dropped of %d tensors; %d names in the table", c.file, len(p.targets), len(p.dropped), n, len(s.rules.literal))
+		}
+		for param, target := range p.targets {
+			if back, ok := s.rules.sourceName(param); !ok || back != target.source.Name {
+				t.Errorf("%s: %s comes from %s, but read backwards from %q", c.file, param, target.source.Name, back)
+			}
+		}
+	}
+}
+
+// TestColoursTurn: blue, green, red become red, green, blue; the spectral norm stays.
+func TestColoursTurn(t *testing.T) {
+	convert := func(config string) *weights.File {
+		dst := filepath.Join(t.TempDir(), "m.safetensors")
+		o := Options{Config: []byte(config)}
+		if _, err := File(t.Context(), goldentest.Path(t, "mmgeneration/biggan32-torch/iter_1.pth"), dst, o); err != nil {
+			t.Fatal(err)
+		}
+		f, err := weights.Open(dst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	asTheyAre, turned := convert("{}"), convert(`{"bgr": true}`)
+	for _, part := range []string{"weight", "bias", "u", "v", "sigma"} {
+		a, found := asTheyAre.Bytes("output_layer.2." + part)
+		b, alsoFound := turned.Bytes("output_layer.2." + part)
+		if !found || !alsoFound {
+			t.Fatalf("no output_layer.2.%s", part)
+		}
+		a, rows := slices.Clone(a), 3
+		if part == "v" || part == "sigma" {
+			rows = 1
+		}
+		row := len(a) / rows
+		for i := range rows {
+			if !bytes.Equal(a[i*row:(i+1)*row], b[(rows-1-i)*row:(rows-i)*row]) {
+				t.Errorf("%s: row %d is not row %d", part, i, rows-1-i)
 			}
 		}
 	}

@@ -220,7 +220,7 @@ func (t *tfModule) dim(name string, axis int) int {
 	return shape[axis]
 }
 
-// maxBlocks bounds the residual blocks of a module; the released ones have 14.
+// maxBlocks bounds the residual blocks that names are spelled out for; the released networks have 14.
 const maxBlocks = 128
 
 // numbered is TensorFlow's name of the i-th scope.

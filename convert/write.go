@@ -291,6 +291,9 @@ func (c *conversion) spectralNorm(p *graph.Param, t target, data []byte) error {
 		return nil
 	}
 	u, ok := c.plan.targets[layer+".u"]
+	if !ok && c.plain {
+		return c.writeSigma(layer, 1)
+	}
 	if !ok {
 		return fmt.Errorf("convert: %w: %s has no stored vector u to compute its spectral norm from", weights.ErrFormat, t.source.Name)
 	}
@@ -303,6 +306,13 @@ func (c *conversion) spectralNorm(p *graph.Param, t target, data []byte) error {
 		if vValues, err = c.vector(v.source.Name); err != nil {
 			return err
 		}
+		if order := v.layout.order(len(vValues)); order != nil {
+			ordered := make([]float64, len(order))
+			for i, at := range order {
+				ordered[i] = vValues[at]
+			}
+			vValues = ordered
+		}
 	}
 	if c.needsV && vValues == nil {
 		return fmt.Errorf("convert: %w: %s has no stored vector v to compute its spectral norm from", weights.ErrFormat, t.source.Name)
@@ -314,7 +324,11 @@ func (c *conversion) spectralNorm(p *graph.Param, t target, data []byte) error {
 	if len(uValues) != out || (vValues != nil && len(vValues) != fan) {
 		return fmt.Errorf("convert: %w: %s: vectors of %d and %d for a matrix of %d x %d", weights.ErrFormat, layer, len(uValues), len(vValues), out, fan)
 	}
-	sigma := c.sigma(m, uValues, vValues)
+	return c.writeSigma(layer, c.sigma(m, uValues, vValues))
+}
+
+// writeSigma writes the spectral norm of a layer, and reports it if it is a number.
+func (c *conversion) writeSigma(layer string, sigma float64) error {
 	if !(math.Abs(sigma) > 0) || math.IsInf(sigma, 0) {
 		c.note(fmt.Sprintf("the spectral norm of %s is %v: the pictures will not be numbers", layer, sigma))
 	} else {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,9 +32,11 @@ func newConvert(a *app) *cobra.Command {
 		Long: `Convert a checkpoint into the one format.
 
 SRC is pytorch_model.bin of Hugging Face's port, or its folder; a generator's .pth of
-BigGAN-PyTorch; a TF Hub module, as a folder or a .tar.gz, which is read in place; or one of
-our own files, to store it in another dtype. BigGAN-PyTorch's files say nothing of their
-epsilons: --config takes the constructor's arguments as JSON.`,
+BigGAN-PyTorch; a TF Hub module, as a folder or a .tar.gz, which is read in place; a generator
+of PyTorch-StudioGAN, mmgeneration or ivclab's BigGAN-Generator-Pretrained-Pytorch; or one of our
+own files, to store it in another dtype. What the files of PyTorch do not say (epsilons, blocks a
+stage, the order of the colours) is assumed and told: --config takes the constructor's arguments as
+JSON, as docs/sources.md lists them.`,
 		Example: `  biggan convert biggan-deep-128/ -o deep.safetensors
   biggan convert biggan-256.tar.gz -o biggan-256.safetensors
   biggan convert G_ema.pth --config config.json -o mine.safetensors --dtype f16`,
@@ -65,23 +69,24 @@ epsilons: --config takes the constructor's arguments as JSON.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&out, "output", "o", "", "file to write; - is stdout")
-	f.StringVar(&from, "from", "auto", "what the source is: auto, hf, biggan-pytorch, tfhub")
-	f.BoolVar(&raw, "raw", false, "of a TF Hub module, take the raw weights, not their moving averages")
-	f.StringVar(&config, "config", "", "JSON file: config.json (hf) or the constructor's arguments (biggan-pytorch)")
+	f.StringVar(&from, "from", "auto", "what the source is: "+strings.Join(sources(), ", "))
+	f.BoolVar(&raw, "raw", false, "of TF Hub and mmgeneration, take the raw weights, not their moving averages")
+	f.StringVar(&config, "config", "", "JSON file: config.json (hf) or the constructor's arguments (others of PyTorch)")
 	f.StringVar(&dtype, "dtype", "", "store weights as f32, f16 or bf16, rounded to nearest even (default f32; of our own files, as they are)")
 	f.StringVar(&name, "name", "", "name of the model, for its metadata")
 	f.StringVar(&classes, "labels", "", "names of the classes in order: A-Z, or names between commas")
 	return cmd
 }
 
+// sources are the values of --from.
+func sources() []string { return append([]string{"auto", "tfhub"}, convert.Formats()...) }
+
 // convertFlags reads the flags that need checking.
 func convertFlags(o *convert.Options, from, config, dtype, classes string) error {
-	switch from {
-	case "auto", "hf", "biggan-pytorch", "tfhub":
-		o.From = from
-	default:
-		return usage("--from %q: want auto, hf, biggan-pytorch or tfhub", from)
+	if !slices.Contains(sources(), from) {
+		return usage("--from %q: want one of %s", from, strings.Join(sources(), ", "))
 	}
+	o.From = from
 	if dtype != "" {
 		var ok bool
 		if o.DType, ok = dtypes[dtype]; !ok {
