@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"backend/reference":   {"backend", "graph", "weights", "github.com/nlpodyssey/spago"},
 	"bench":               {},
 	"cmd/biggan": {
-		".", "atomicfile", "backend", "backend/cpu", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "graph", "labels", "peers", "recipe", "registry", "render", "sample",
+		".", "atomicfile", "backend", "backend/cpu", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "dataset", "graph", "labels", "peers", "recipe", "registry", "render", "sample",
 		"verify", "verify/explain", "verify/page", "weights", "zoo",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster/mpb/v8", "golang.org/x/term",
 	},
@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	},
 	"convert/tfhub/tfpb": {"google.golang.org/protobuf"},
 	"convert/torch":      {"weights", "github.com/edsrzf/mmap-go"},
+	"dataset":            {".", "atomicfile", "labels", "recipe", "sample", "golang.org/x/sync"},
 	"goldentest":         {},
 	"graph":              {},
 	"labels":             {"nearest"},

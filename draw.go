@@ -13,8 +13,8 @@ import (
 	"github.com/biggan-zoo/biggan/weights"
 )
 
-// batch is how many pictures are computed at a time.
-const batch = 4
+// defaultBatch is how many pictures are computed at a time.
+const defaultBatch = 4
 
 // condition is what a place of the network is told: [ZDim] values and a class.
 type condition struct {
@@ -33,6 +33,7 @@ type drawing struct {
 	backend    string
 	options    backend.Options
 	perBlock   bool
+	batch      int // 0 = defaultBatch
 }
 
 // draw computes pictures 0 .. n-1, asking for what conditions them in order, and hands them
@@ -41,6 +42,10 @@ func (m *Model) draw(ctx context.Context, how drawing, n int, at func(i int) sam
 	program, err := m.program(how.backend, how.options, how.perBlock)
 	if err != nil {
 		return err
+	}
+	batch := how.batch
+	if batch < 1 {
+		batch = defaultBatch
 	}
 	for from := 0; from < n; from += batch {
 		if err := ctx.Err(); err != nil {

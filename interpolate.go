@@ -59,7 +59,7 @@ func (m *Model) EachStep(ctx context.Context, r Interpolation, f func(s Step, n 
 	if r.Steps == 0 {
 		r.Steps = 5
 	}
-	if r.Rows < 1 || r.Steps < 2 || r.Steps > maxPictures {
+	if r.Rows < 1 || r.Steps < 2 || r.Steps > MaxPictures {
 		return fmt.Errorf("%w: %d rows of %d steps, want at least 1 row of 2", ErrRequest, r.Rows, r.Steps)
 	}
 	path, err := sample.ParsePath(string(r.Path))
@@ -67,11 +67,11 @@ func (m *Model) EachStep(ctx context.Context, r Interpolation, f func(s Step, n 
 		return fmt.Errorf("%w: %v", ErrRequest, err)
 	}
 	steps := sample.Steps(r.Steps, r.Loop)
-	if r.Rows > maxPictures/len(steps) {
+	if r.Rows > MaxPictures/len(steps) {
 		return fmt.Errorf("%w: %d rows of %d pictures are too many", ErrRequest, r.Rows, len(steps))
 	}
 	n := r.Rows * len(steps)
-	if err := m.check(r.Truncation, n, maxPictures); err != nil {
+	if err := m.check(r.Truncation, n, MaxPictures); err != nil {
 		return err
 	}
 	a, err := m.end(r, r.From, r.SeedA)
@@ -86,7 +86,7 @@ func (m *Model) EachStep(ctx context.Context, r Interpolation, f func(s Step, n 
 		row, t := i/len(steps), steps[i%len(steps)]
 		return sampled{{path.Between(a[row].z, b[row].z, t), labels.Between(a[row].class, b[row].class, t)}}
 	}
-	how := drawing{r.Truncation, r.Stats, r.Backend, r.Options, false}
+	how := drawing{r.Truncation, r.Stats, r.Backend, r.Options, false, 0}
 	return m.draw(ctx, how, n, at, func(i int, s sampled, image image.Image, used string) error {
 		step := i % len(steps)
 		return f(Step{Picture{image, i, s[0].class, s[0].z, used}, i / len(steps), step, steps[step]}, n)

@@ -36,6 +36,9 @@ type Request struct {
 	// Mix gives blocks latent vectors or classes of their own; later entries win.
 	Mix []Mix
 
+	// Batch is how many pictures are computed at a time; 0 = 4. It changes no picture.
+	Batch int
+
 	Stats   backend.StatsMode
 	Backend string // "" = auto
 	Options backend.Options
@@ -69,14 +72,27 @@ func (m *Model) Each(ctx context.Context, r Request, f func(p Picture, n int) er
 	if err != nil {
 		return err
 	}
-	how := drawing{r.Truncation, r.Stats, r.Backend, r.Options, len(r.Mix) > 0}
+	how := drawing{r.Truncation, r.Stats, r.Backend, r.Options, len(r.Mix) > 0, r.Batch}
 	return m.draw(ctx, how, p.n, p.at, func(i int, s sampled, image image.Image, used string) error {
 		return f(Picture{image, r.First + i, s[0].class, s[0].z, used}, p.n)
 	})
 }
 
-// maxPictures bounds a request.
-const maxPictures = 1 << 20
+// Classes are those of the pictures of a request, without drawing them.
+func (m *Model) Classes(r Request) ([]labels.Mix, error) {
+	p, err := m.plan(r)
+	if err != nil {
+		return nil, err
+	}
+	classes := make([]labels.Mix, p.n)
+	for i := range classes {
+		classes[i] = p.class(i)
+	}
+	return classes, nil
+}
+
+// MaxPictures bounds a request: no picture has this number or a higher one.
+const MaxPictures = 1 << 20
 
 // plan is a request that was checked.
 type plan struct {
@@ -91,10 +107,16 @@ type plan struct {
 // chooser settles the class of the picture that is the i-th of those that share a query.
 type chooser func(i int) labels.Mix
 
+// class is that of picture i, before any mix of blocks.
+func (p *plan) class(i int) labels.Mix {
+	index := p.first + i
+	return p.turn[index%len(p.turn)](index / len(p.turn))
+}
+
 // at is what conditions picture i: called for 0, 1, ... in order.
 func (p *plan) at(i int) sampled {
 	index := p.first + i
-	base := condition{p.z(), p.turn[index%len(p.turn)](index / len(p.turn))}
+	base := condition{p.z(), p.class(i)}
 	if p.mixes == nil {
 		return sampled{base}
 	}
@@ -129,11 +151,11 @@ func (m *Model) plan(r Request) (*plan, error) {
 	if n == 0 {
 		n = max(len(r.Classes), len(r.Latents)/max(dim, 1), 1)
 	}
-	if err := m.check(r.Truncation, n, maxPictures); err != nil {
+	if err := m.check(r.Truncation, n, MaxPictures); err != nil {
 		return nil, err
 	}
-	if r.First < 0 || r.First > maxPictures-n {
-		return nil, fmt.Errorf("%w: first picture %d, want 0 to %d", ErrRequest, r.First, maxPictures-n)
+	if r.First < 0 || r.First > MaxPictures-n {
+		return nil, fmt.Errorf("%w: first picture %d, want 0 to %d", ErrRequest, r.First, MaxPictures-n)
 	}
 	p := &plan{n: n, first: r.First}
 	var err error

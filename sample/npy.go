@@ -19,14 +19,27 @@ const npyMagic = "\x93NUMPY"
 // IsNPY reports whether a file that begins so is a .npy file.
 func IsNPY(head []byte) bool { return bytes.HasPrefix(head, []byte(npyMagic)) }
 
-// FormatNPY is a matrix of n rows in NumPy's .npy format, version 1.0, float32, C order.
-func FormatNPY(values []float32, n int) []byte {
-	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", n, len(values)/max(n, 1))
+// NPYHeader is what stands before the values of an array in NumPy's .npy format, version
+// 1.0, C order: "<f4" is float32, "|u1" a byte. Values begin at a multiple of 64 bytes.
+func NPYHeader(dtype string, shape []int) []byte {
+	dims := make([]string, len(shape))
+	for i, d := range shape {
+		dims[i] = strconv.Itoa(d)
+	}
+	tuple := strings.Join(dims, ", ")
+	if len(dims) == 1 {
+		tuple += ","
+	}
+	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", dtype, tuple)
 	const fixed = len(npyMagic) + 2 + 2
 	padding := 63 - (fixed+len(header))%64
 	header += strings.Repeat(" ", padding) + "\n"
-	out := binary.LittleEndian.AppendUint16([]byte(npyMagic+"\x01\x00"), uint16(len(header)))
-	out = append(out, header...)
+	return append(binary.LittleEndian.AppendUint16([]byte(npyMagic+"\x01\x00"), uint16(len(header))), header...)
+}
+
+// FormatNPY is a matrix of n rows in NumPy's .npy format, float32.
+func FormatNPY(values []float32, n int) []byte {
+	out := NPYHeader("<f4", []int{n, len(values) / max(n, 1)})
 	for _, v := range values {
 		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
 	}

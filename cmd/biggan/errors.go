@@ -13,6 +13,7 @@ import (
 	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/onnx"
 	"github.com/biggan-zoo/biggan/convert/onnxgraph"
+	"github.com/biggan-zoo/biggan/dataset"
 	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/peers"
 	"github.com/biggan-zoo/biggan/recipe"
@@ -60,7 +61,7 @@ var failures = []struct {
 	{wraps(weights.ErrFormat, render.ErrPNG, render.ErrGIF, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
 	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
-	{wraps(biggan.ErrRequest, labels.ErrWeight, convert.ErrUnsupported, verify.ErrIncomparable, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
+	{wraps(biggan.ErrRequest, dataset.ErrPlan, labels.ErrWeight, convert.ErrUnsupported, verify.ErrIncomparable, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
 	{wraps(biggan.ErrNotFound, registry.ErrUnknown), exitNotFound, "`biggan list` shows the models"},
 	{wraps(labels.ErrUnknown), exitNotFound, "`biggan classes -m MODEL QUERY` finds classes"},
 	{wraps(fs.ErrNotExist), exitNotFound, ""},

@@ -66,14 +66,6 @@ func (p *pictureFlags) recipe(a *app) (recipe.Recipe, error) {
 	return r, nil
 }
 
-// digest fills in the model's digest, if anybody will see it.
-func (p *pictureFlags) digest(a *app, m *biggan.Model, r *recipe.Recipe) (err error) {
-	if !p.noMetadata || a.json {
-		r.SHA256, err = m.Digest()
-	}
-	return err
-}
-
 // madeJSON is the document of verbs that draw.
 type madeJSON struct {
 	Paths []string `json:"paths"`
@@ -121,6 +113,8 @@ type generateFlags struct {
 	latents, latentsOut string
 	classes, mix        []string
 	n, first, columns   int
+	perFile             int
+	shard               string
 	seed                uint32
 	sweep               []float64
 }
@@ -144,11 +138,18 @@ from 0, a range, "4-" to the last, "all", or "input" (the layer before block 0 a
 
 --sweep draws every picture at each truncation, a row each.
 
-A .gif or .apng file shows the pictures one after another, of a sweep row after row.`,
+A .gif or .apng file shows the pictures one after another, of a sweep row after row.
+
+Very many pictures go to a folder (more than 64), to OUT.tar (NNN.png and NNN.cls a picture,
+as WebDataset reads them) or to OUT.npz (arr_0 uint8 [n, h, w, 3], arr_1 classes). Without -c
+every class is drawn as often as any other. A manifest stands beside them; the same command
+goes on where an earlier one was broken off, and --shard 2/3 makes the second of three parts
+on a machine of its own. The files are the same whatever happens on the way.`,
 		Example: `  biggan generate -c A -c B -n 8 --seed 7 -o letters.png
   biggan generate -m deep.safetensors -c "golden retriever" --truncation 0.4 -o dogs/
   biggan generate -m deep.safetensors -c tiger --mix 0-3=seed:7,class:lion -o mixed.png
-  biggan generate -c A -c B --sweep 0.1,0.4,0.7,1 --labels -o sweep.png`,
+  biggan generate -c A -c B --sweep 0.1,0.4,0.7,1 --labels -o sweep.png
+  biggan generate -m deep.safetensors -n 50000 --truncation 1 --shard 1/4 -o samples.npz`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("number") && g.n < 1 {
@@ -168,9 +169,11 @@ A .gif or .apng file shows the pictures one after another, of a sweep row after 
 	f.IntVarP(&g.n, "number", "n", 0, "pictures in all, of a sweep in a row (default one a class; 16 without -c, 4 in a sweep)")
 	f.IntVar(&g.first, "first", 0, "number of the first picture among those of the seed")
 	f.Uint32Var(&g.seed, "seed", 0, "seed of the latent vectors, 0 to 4294967295: the same everywhere")
-	f.StringVarP(&g.out, "output", "o", "", "OUT.png for a sheet, OUT.gif or OUT.apng, FOLDER/ for one file each, - for stdout")
+	f.StringVarP(&g.out, "output", "o", "", "OUT.png for a sheet, OUT.gif or OUT.apng, FOLDER/ for one file each, OUT.tar or OUT.npz, - for stdout")
 	f.IntVar(&g.columns, "columns", 0, "columns of the sheet (default the squarest)")
 	f.Float64SliceVar(&g.sweep, "sweep", nil, "truncations, between commas: a row each")
+	f.IntVar(&g.perFile, "per-file", 250, "pictures a .tar or .npz file")
+	f.StringVar(&g.shard, "shard", "", "I/K: make part I of K, from 1")
 	f.StringArrayVar(&g.mix, "mix", nil, "BLOCKS=seed:SEED,class:CLASS,keep:SHARE: what these blocks see; repeatable, the later wins")
 	f.StringVar(&g.latentsOut, "latents-out", "", "write the latent vectors, truncated, to a .npy or .safetensors file")
 	f.StringVar(&g.latents, "latents", "", "take latent vectors from a .npy file, or from z of a .safetensors file, as they are")
@@ -193,6 +196,9 @@ func (g *generateFlags) recipe(a *app) (recipe.Recipe, error) {
 		err = usage("--first numbers pictures of a seed, --latents has none")
 	case g.sweep != nil && (g.latents != "" || g.latentsOut != "" || g.columns > 0 || isFolder(g.out)):
 		err = usage("--sweep makes one sheet of latent vectors of its own: not with --latents, --latents-out, --columns or a folder")
+	}
+	if err == nil {
+		err = g.checkBulk()
 	}
 	r.Columns = g.columns
 	r.Pictures = &recipe.Pictures{Seed: g.seed, Asked: g.classes, Mix: g.mix, Sweep: g.sweep, Latents: g.latents != ""}
@@ -227,8 +233,10 @@ func (a *app) generate(ctx context.Context, g generateFlags) error {
 	if err := g.count(&r); err != nil {
 		return err
 	}
-	if err := g.digest(a, m, &r); err != nil {
-		return err
+	if g.bulk() || !g.noMetadata || a.json {
+		if r.SHA256, err = m.Digest(); err != nil {
+			return err
+		}
 	}
 	if g.latentsOut != "" {
 		if err := a.checkLatentsOut(g.latentsOut); err != nil {
@@ -236,6 +244,9 @@ func (a *app) generate(ctx context.Context, g generateFlags) error {
 		}
 	}
 	d := &drawing{app: a, flags: g, recipe: r, model: m}
+	if g.bulk() {
+		return d.toMany(ctx)
+	}
 	if isFolder(g.out) {
 		return d.toFolder(ctx)
 	}
@@ -248,9 +259,8 @@ func (g *generateFlags) count(r *recipe.Recipe) error {
 	if g.n == 0 {
 		n = max(len(g.classes), 1)
 	}
-	const most = 1 << 20
-	if n > most || g.first > most-n {
-		return usage("-n %d from %d: want at most %d pictures", n, g.first, most)
+	if n > biggan.MaxPictures || g.first > biggan.MaxPictures-n {
+		return usage("-n %d from %d: want at most %d pictures", n, g.first, biggan.MaxPictures)
 	}
 	for i := range n {
 		r.Indices = append(r.Indices, g.first+i)

@@ -47,8 +47,10 @@ great circle, which keeps its length. Without --from or --to the seed of that en
 				return err
 			}
 			defer m.Close()
-			if err := p.digest(a, m, &r); err != nil {
-				return err
+			if !p.noMetadata || a.json {
+				if r.SHA256, err = m.Digest(); err != nil {
+					return err
+				}
 			}
 			r.Interpolated = &i
 			s, err := a.make(cmd.Context(), m, &r, nil)

@@ -63,7 +63,7 @@ func (p *progress) update(done, total int64) {
 		p.draw(done, total)
 	case p.mode == "plain" && (now.Sub(p.last) >= plainEvery):
 		p.last = now
-		fmt.Fprintf(p.w, "%s: %s of %s\n", p.title, p.count(done), p.count(total))
+		fmt.Fprintf(p.w, "%s: %s of %s%s\n", p.title, p.count(done), p.count(total), p.pace(now, done, total))
 	case p.mode == "json" && (now.Sub(p.last) >= jsonEvery || done == total):
 		p.last = now
 		line, err := json.Marshal(map[string]any{"progress": p.title, "done": done, "total": total})
@@ -80,6 +80,19 @@ func (p *progress) count(n int64) string {
 	return fmt.Sprint(n)
 }
 
+// pace is how much is done a second, and when it will be all.
+func (p *progress) pace(now time.Time, done, total int64) string {
+	rate := float64(done) / now.Sub(p.start).Seconds()
+	if done <= 0 || rate <= 0 {
+		return ""
+	}
+	left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
+	if p.bytes {
+		return fmt.Sprintf(", %s/s, %v left", size(int64(rate)), left)
+	}
+	return fmt.Sprintf(", %.3g/s, %v left", rate, left)
+}
+
 func (p *progress) draw(done, total int64) {
 	if p.bar == nil {
 		p.bars = mpb.New(mpb.WithOutput(p.w), mpb.WithWidth(40))
@@ -88,7 +101,7 @@ func (p *progress) draw(done, total int64) {
 			counters = decor.CountersKiloByte("% .1f/% .1f", decor.WCSyncSpace)
 		}
 		p.bar = p.bars.AddBar(total, mpb.BarRemoveOnComplete(),
-			mpb.PrependDecorators(decor.Name(p.title)), mpb.AppendDecorators(counters, decor.AverageETA(decor.ET_STYLE_GO)))
+			mpb.PrependDecorators(decor.Name(p.title)), mpb.AppendDecorators(counters, decor.AverageSpeed(nil, " %.1f/s"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)))
 	}
 	p.bar.SetCurrent(done)
 }

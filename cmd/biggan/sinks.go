@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/biggan-zoo/biggan"
 	"github.com/biggan-zoo/biggan/atomicfile"
+	"github.com/biggan-zoo/biggan/dataset"
 	"github.com/biggan-zoo/biggan/recipe"
 )
 
@@ -83,12 +83,9 @@ func (f *folder) prepare() error {
 	return err
 }
 
-var unsafeInNames = regexp.MustCompile(`[^A-Za-z0-9_]+`)
-
 // write writes the file of one picture.
 func (f *folder) write(p biggan.Picture, class string, data []byte) error {
-	name := fmt.Sprintf("%03d-%s.png", p.Index, strings.Trim(unsafeInNames.ReplaceAllString(class, "-"), "-"))
-	path := filepath.Join(f.name, name)
+	path := filepath.Join(f.name, dataset.Name(p.Index, 0, class))
 	if err := atomicfile.Write(path, data, f.app.force); err != nil {
 		return err
 	}
