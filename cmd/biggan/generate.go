@@ -132,9 +132,10 @@ CLASS is a number, a name or synonym, a WordNet id, or a broader term ("dog" is 
 breeds, drawn from the seed for every picture); ` + "`biggan classes`" + ` finds them. A mix of classes has
 weights: -c "tiger:0.6,lion:0.4".
 
---mix gives blocks of the network a latent vector or a class of their own: --mix 0-3=seed:7
-takes the layout of seed 7, --mix 4-=class:tiger the colours of a tiger. BLOCKS is a number
-from 0, a range, "4-" to the last, "all", or "input" (the layer before block 0 alone).
+--mix gives blocks of the network a latent vector or a class of their own: with --mix
+0-3=seed:7,class:tiger the first four see a tiger of seed 7, the others what -c and --seed say.
+BLOCKS is a number from 0, a range, "4-" to the last, "all", or "input" (the layer before
+block 0 alone, which block 0 takes along).
 
 --sweep draws every picture at each truncation, a row each.
 
