@@ -73,6 +73,7 @@ type documents struct {
 	Run         wroteJSON   `json:"run"`
 	Score       scoreJSON   `json:"score"`
 	Verify      verifyJSON  `json:"verify"`
+	Bench       benchJSON   `json:"bench"`
 	Peers       peersJSON   `json:"peers"`
 	PeersRun    peerRunJSON `json:"peers run"`
 	Env         envJSON     `json:"env"`
