@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+
 	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
 )
 
@@ -14,12 +16,16 @@ type attentionStep struct {
 	out           *buffer
 }
 
-// queriesBlock is how many queries a work item handles.
-const queriesBlock = 56
+// A work item handles queriesBlock queries, and keysBlock keys at a time: their scores stay
+// in the cache.
+const (
+	queriesBlock = 56
+	keysBlock    = 1024
+)
 
-// scratchSize is what a thread needs: queries and scores.
+// scratchSize is what a thread needs: queries and scores; to pack keys, a pixel.
 func (s *attentionStep) scratchSize() int {
-	return max(queriesBlock*(s.theta.c+s.keys()+2*rowGap), s.g.c)
+	return max(queriesBlock*(s.theta.c+min(keysBlock, s.keys())+2*rowGap), s.g.c)
 }
 
 func (s *attentionStep) keys() int {
@@ -38,21 +44,43 @@ func (s *attentionStep) run(e *env) error {
 	blocks, block := share(h*w, queriesBlock)
 	return e.parallel(blocks, func(worker, item int) {
 		from, to := block(item)
-		m, lda, lds := to-from, d+rowGap, keys+rowGap
+		m, lda, lds := to-from, d+rowGap, min(keysBlock, keys)+rowGap
 		a, scores := e.scratch[worker][:queriesBlock*lda], e.scratch[worker][queriesBlock*lda:]
 		for i := range m {
 			theta.readPixel(a[i*lda:][:d], (from+i)/w, (from+i)%w, s.theta.up)
 		}
-		k.Gemm(m, keys, d, a, lda, phi, d*kernel.NR, scores, lds, false)
-		var sums [queriesBlock]float32
-		for i := range m {
-			sums[i] = k.Exponentials(scores[i*lds:][:keys])
+		var softmax [queriesBlock]running
+		for key := 0; key < keys; key += keysBlock {
+			n := min(keysBlock, keys-key)
+			k.Gemm(m, n, d, a, lda, phi[key*d:], d*kernel.NR, scores, lds, false)
+			for i := range m {
+				keep := softmax[i].exponentials(k, scores[i*lds:][:n], key == 0)
+				if key > 0 && keep != 1 {
+					k.Scale(out[(from+i)*c:][:c], keep)
+				}
+			}
+			k.Gemm(m, c, n, scores, lds, g[key*kernel.NR:], keys*kernel.NR, out[from*c:], c, key > 0)
 		}
-		k.Gemm(m, c, keys, scores, lds, g, keys*kernel.NR, out[from*c:], c, false)
 		for i := range m {
-			k.Scale(out[(from+i)*c:][:c], 1/sums[i])
+			k.Scale(out[(from+i)*c:][:c], 1/softmax[i].sum)
 		}
 	})
+}
+
+// running is a softmax over scores that come in blocks.
+type running struct{ largest, sum float32 }
+
+// exponentials replaces scores by their exponentials, relative to the largest so far, and
+// returns the factor that makes those of earlier blocks relative to it too.
+func (r *running) exponentials(k *kernel.Set, scores []float32, first bool) (keep float32) {
+	largest := k.Largest(scores)
+	if !first {
+		largest = max(largest, r.largest)
+		keep = float32(math.Exp(float64(r.largest - largest)))
+	}
+	r.sum = r.sum*keep + k.Exponentials(scores, largest)
+	r.largest = largest
+	return keep
 }
 
 // packKeys lays the keys out as panels of NR columns of depth d, and the values as panels of

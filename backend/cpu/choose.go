@@ -4,31 +4,35 @@ import (
 	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
 )
 
-// The cost model that chooses how to compute a convolution: the longer of arithmetic and of
-// reading the weights, plus what transforms cost. It depends on shapes alone, so that a
-// network is computed the same way on every machine of an instruction set. Units: products.
+// The cost model that chooses how to compute each convolution: the longer of arithmetic and
+// of reading the weights, plus what transforms cost. It depends on shapes alone, so that a
+// network is computed the same way everywhere. Units: products.
 const (
-	productsOfByte = 2.5 // products in the time that a byte of weights takes from memory
-	inputCost      = 14  // products in the time that a value of a transformed input takes
-	outputCost     = 14  // and one before the transform back
+	productsOfByte = 4  // products in the time that a byte of weights takes from memory
+	inputCost      = 14 // products in the time that a value of a transformed input takes
+	outputCost     = 14 // and one before the transform back
 )
 
-// chooseMethod picks the cheapest way for a convolution of the view.
+// price is how many products a byte of packed weights must save to be worth its memory.
+const price = 8
+
+// chooseMethod picks the cheapest way to compute a convolution of a view.
 func chooseMethod(size int, in view, outs int) method {
 	if size == 3 && !in.up && outs <= narrowOuts {
 		return newNarrow(in, outs)
 	}
-	var best method = newDirect(size, in.c, outs, size == 3 && in.up)
+	up := size == 3 && in.up
+	var best method = newDirect(size, in.c, outs, up)
 	if size == 1 {
 		return best
 	}
-	cost := directCost(in, outs)
+	cost := directCost(in, outs) + price*float64(best.bytes())
 	for _, w := range kernel.Winograds {
-		if (w.R == 2) != in.up {
+		if (w.R == 2) != up {
 			continue
 		}
 		f := newFast(w, in, outs)
-		if c := f.cost(); c < cost {
+		if c := f.cost() + price*float64(f.bytes()); c < cost {
 			best, cost = f, c
 		}
 	}

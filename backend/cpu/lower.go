@@ -358,14 +358,12 @@ func (l *lowering) conv(n *graph.Node, in view) {
 	lazyUp := size == 1 && in.up
 	if sum := l.onlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
 		l.pending[sum] = s
-		s.method = chooseMethod(size, in, s.outs)
 		l.packConv(s)
 		return
 	}
 	if size == 1 && s.to == 0 {
 		s.nodes, s.outs = l.siblings(n, lazyUp)
 	}
-	s.method = chooseMethod(size, in, s.outs)
 	out := l.emitConv(s, lazyUp)
 	if len(s.nodes) == 1 {
 		l.owner[n] = s
@@ -413,12 +411,13 @@ func (l *lowering) emitConv(s *convStep, lazyUp bool) view {
 		reads = append(reads, *s.residual)
 	}
 	l.emit(s, []*buffer{out.buf}, reads...)
-	l.needScratch(s.method.scratch())
 	out.up = lazyUp
 	return out
 }
 
 func (l *lowering) packConv(s *convStep) {
+	s.method = chooseMethod(s.size, s.in, s.outs)
+	l.needScratch(s.method.scratch())
 	l.packers = append(l.packers, func() error { return s.pack(l.w, l.kernels) })
 }
 

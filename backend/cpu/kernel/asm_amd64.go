@@ -23,12 +23,14 @@ var setAVX512 = &Set{
 	gemm: gemmTiles(tilesAVX512[:], 32), affine: affineWith(affineAVX512), addRows: addRowsWith(addRowsAVX512),
 	maxPool: maxPoolWith(maxPoolAVX512), dots: dotsWith(dotsAVX512),
 	largest: largestWith(largestAVX512), scale: scaleWith(scaleAVX512), expSum: expSumWith(expSumAVX512), tanh: tanhWith(tanhAVX512),
-	input: map[int]inputFunc{4: inputWith(input4AVX512), 6: inputWith(input6AVX512)},
-	output: map[int]outputFunc{
-		2: outputWith(output2of4AVX512), 3: outputWith(output3of4AVX512), 4: outputWith(output4of6AVX512), 5: outputWith(output5of6AVX512),
+	input: map[int]inputFunc{3: inputWith(input3AVX512), 4: inputWith(input4AVX512), 6: inputWith(input6AVX512)},
+	output: map[[2]int]outputFunc{
+		{2, 3}: outputWith(output2of3AVX512), {2, 4}: outputWith(output2of4AVX512), {3, 4}: outputWith(output3of4AVX512),
+		{4, 6}: outputWith(output4of6AVX512), {5, 6}: outputWith(output5of6AVX512),
 	},
-	weights: map[int]weightsFunc{
-		2: weightsWith(weights3of4AVX512), 3: weightsWith(weights2of4AVX512), 4: weightsWith(weights3of6AVX512), 5: weightsWith(weights2of6AVX512),
+	weights: map[[2]int]weightsFunc{
+		{2, 3}: weightsWith(weights2of3AVX512), {2, 4}: weightsWith(weights3of4AVX512), {3, 4}: weightsWith(weights2of4AVX512),
+		{4, 6}: weightsWith(weights3of6AVX512), {5, 6}: weightsWith(weights2of6AVX512),
 	},
 }
 
@@ -37,12 +39,14 @@ var setAVX2 = &Set{
 	gemm: gemmTiles(tilesAVX2[:], 16), affine: affineWith(affineAVX2), addRows: addRowsWith(addRowsAVX2),
 	maxPool: maxPoolWith(maxPoolAVX2), dots: dotsWith(dotsAVX2),
 	largest: largestWith(largestAVX2), scale: scaleWith(scaleAVX2), expSum: expSumWith(expSumAVX2), tanh: tanhWith(tanhAVX2),
-	input: map[int]inputFunc{4: inputWith(input4AVX2), 6: inputWith(input6AVX2)},
-	output: map[int]outputFunc{
-		2: outputWith(output2of4AVX2), 3: outputWith(output3of4AVX2), 4: outputWith(output4of6AVX2), 5: outputWith(output5of6AVX2),
+	input: map[int]inputFunc{3: inputWith(input3AVX2), 4: inputWith(input4AVX2), 6: inputWith(input6AVX2)},
+	output: map[[2]int]outputFunc{
+		{2, 3}: outputWith(output2of3AVX2), {2, 4}: outputWith(output2of4AVX2), {3, 4}: outputWith(output3of4AVX2),
+		{4, 6}: outputWith(output4of6AVX2), {5, 6}: outputWith(output5of6AVX2),
 	},
-	weights: map[int]weightsFunc{
-		2: weightsWith(weights3of4AVX2), 3: weightsWith(weights2of4AVX2), 4: weightsWith(weights3of6AVX2), 5: weightsWith(weights2of6AVX2),
+	weights: map[[2]int]weightsFunc{
+		{2, 3}: weightsWith(weights2of3AVX2), {2, 4}: weightsWith(weights3of4AVX2), {3, 4}: weightsWith(weights2of4AVX2),
+		{4, 6}: weightsWith(weights3of6AVX2), {5, 6}: weightsWith(weights2of6AVX2),
 	},
 }
 

@@ -29,6 +29,15 @@ func scaleAVX2(x *float32, n int, factor float32)
 func tanhAVX2(x *float32, n int)
 
 //go:noescape
+func input3AVX2(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
+
+//go:noescape
+func output2of3AVX2(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
+
+//go:noescape
+func weights2of3AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+
+//go:noescape
 func input4AVX2(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
 
 //go:noescape

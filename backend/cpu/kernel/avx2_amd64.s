@@ -688,9 +688,9 @@ DATA cAVX280000000<>+24(SB)/4, $0x80000000
 DATA cAVX280000000<>+28(SB)/4, $0x80000000
 GLOBL cAVX280000000<>(SB), RODATA|NOPTR, $32
 
-// func input4AVX2(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
+// func input3AVX2(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
 // Requires: AVX
-TEXT ·input4AVX2(SB), NOSPLIT, $8-80
+TEXT ·input3AVX2(SB), NOSPLIT, $8-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    plane+8(FP), CX
 	MOVQ    src+24(FP), DX
@@ -714,6 +714,568 @@ tile35:
 loop36:
 	CMPQ    R9, DI
 	JGE     rest37
+	MOVQ    pixel+40(FP), R11
+	LEAQ    (DX)(R9*1), R10
+	VMOVUPS (R10), Y1
+	VMOVUPS (R10)(BX*1), Y2
+	VMOVUPS (R10)(BX*2), Y3
+	VMOVAPS Y2, Y4
+	VSUBPS  Y1, Y4, Y4
+	VMOVUPS Y4, (SI)
+	VMOVAPS Y2, Y1
+	VMOVUPS Y1, 96(SI)
+	VMOVAPS Y3, Y1
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 192(SI)
+	ADDQ    R11, R10
+	VMOVUPS (R10), Y1
+	VMOVUPS (R10)(BX*1), Y2
+	VMOVUPS (R10)(BX*2), Y3
+	VMOVAPS Y2, Y4
+	VSUBPS  Y1, Y4, Y4
+	VMOVUPS Y4, 32(SI)
+	VMOVAPS Y2, Y1
+	VMOVUPS Y1, 128(SI)
+	VMOVAPS Y3, Y1
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 224(SI)
+	ADDQ    R11, R10
+	VMOVUPS (R10), Y1
+	VMOVUPS (R10)(BX*1), Y2
+	VMOVUPS (R10)(BX*2), Y3
+	VMOVAPS Y2, Y4
+	VSUBPS  Y1, Y4, Y4
+	VMOVUPS Y4, 64(SI)
+	VMOVAPS Y2, Y1
+	VMOVUPS Y1, 160(SI)
+	VMOVAPS Y3, Y1
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 256(SI)
+	LEAQ    (AX)(R9*1), R10
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
+	VMOVUPS 64(SI), Y3
+	VMOVAPS Y2, Y4
+	VSUBPS  Y1, Y4, Y4
+	VMOVUPS Y4, (R10)
+	VMOVAPS Y2, Y1
+	VMOVUPS Y1, (R10)(CX*1)
+	VMOVAPS Y3, Y1
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, (R10)(CX*2)
+	LEAQ    (R10)(CX*2), R10
+	ADDQ    CX, R10
+	VMOVUPS 96(SI), Y1
+	VMOVUPS 128(SI), Y2
+	VMOVUPS 160(SI), Y3
+	VMOVAPS Y2, Y4
+	VSUBPS  Y1, Y4, Y4
+	VMOVUPS Y4, (R10)
+	VMOVAPS Y2, Y1
+	VMOVUPS Y1, (R10)(CX*1)
+	VMOVAPS Y3, Y1
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, (R10)(CX*2)
+	LEAQ    (R10)(CX*2), R10
+	ADDQ    CX, R10
+	VMOVUPS 192(SI), Y1
+	VMOVUPS 224(SI), Y2
+	VMOVUPS 256(SI), Y3
+	VMOVAPS Y2, Y4
+	VSUBPS  Y1, Y4, Y4
+	VMOVUPS Y4, (R10)
+	VMOVAPS Y2, Y1
+	VMOVUPS Y1, (R10)(CX*1)
+	VMOVAPS Y3, Y1
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, (R10)(CX*2)
+	ADDQ    $0x20, R9
+	JMP     loop36
+
+rest37:
+	TESTQ      R8, R8
+	JZ         done38
+	MOVQ       pixel+40(FP), R11
+	LEAQ       (DX)(R9*1), R10
+	VMASKMOVPS (R10), Y0, Y1
+	VMASKMOVPS (R10)(BX*1), Y0, Y2
+	VMASKMOVPS (R10)(BX*2), Y0, Y3
+	VMOVAPS    Y2, Y4
+	VSUBPS     Y1, Y4, Y4
+	VMOVUPS    Y4, (SI)
+	VMOVAPS    Y2, Y1
+	VMOVUPS    Y1, 96(SI)
+	VMOVAPS    Y3, Y1
+	VSUBPS     Y2, Y1, Y1
+	VMOVUPS    Y1, 192(SI)
+	ADDQ       R11, R10
+	VMASKMOVPS (R10), Y0, Y1
+	VMASKMOVPS (R10)(BX*1), Y0, Y2
+	VMASKMOVPS (R10)(BX*2), Y0, Y3
+	VMOVAPS    Y2, Y4
+	VSUBPS     Y1, Y4, Y4
+	VMOVUPS    Y4, 32(SI)
+	VMOVAPS    Y2, Y1
+	VMOVUPS    Y1, 128(SI)
+	VMOVAPS    Y3, Y1
+	VSUBPS     Y2, Y1, Y1
+	VMOVUPS    Y1, 224(SI)
+	ADDQ       R11, R10
+	VMASKMOVPS (R10), Y0, Y1
+	VMASKMOVPS (R10)(BX*1), Y0, Y2
+	VMASKMOVPS (R10)(BX*2), Y0, Y3
+	VMOVAPS    Y2, Y4
+	VSUBPS     Y1, Y4, Y4
+	VMOVUPS    Y4, 64(SI)
+	VMOVAPS    Y2, Y1
+	VMOVUPS    Y1, 160(SI)
+	VMOVAPS    Y3, Y1
+	VSUBPS     Y2, Y1, Y1
+	VMOVUPS    Y1, 256(SI)
+	LEAQ       (AX)(R9*1), R9
+	VMOVUPS    (SI), Y1
+	VMOVUPS    32(SI), Y2
+	VMOVUPS    64(SI), Y3
+	VMOVAPS    Y2, Y4
+	VSUBPS     Y1, Y4, Y4
+	VMASKMOVPS Y4, Y0, (R9)
+	VMOVAPS    Y2, Y1
+	VMASKMOVPS Y1, Y0, (R9)(CX*1)
+	VMOVAPS    Y3, Y1
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (R9)(CX*2)
+	LEAQ       (R9)(CX*2), R9
+	ADDQ       CX, R9
+	VMOVUPS    96(SI), Y1
+	VMOVUPS    128(SI), Y2
+	VMOVUPS    160(SI), Y3
+	VMOVAPS    Y2, Y4
+	VSUBPS     Y1, Y4, Y4
+	VMASKMOVPS Y4, Y0, (R9)
+	VMOVAPS    Y2, Y1
+	VMASKMOVPS Y1, Y0, (R9)(CX*1)
+	VMOVAPS    Y3, Y1
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (R9)(CX*2)
+	LEAQ       (R9)(CX*2), R9
+	ADDQ       CX, R9
+	VMOVUPS    192(SI), Y1
+	VMOVUPS    224(SI), Y2
+	VMOVUPS    256(SI), Y3
+	VMOVAPS    Y2, Y4
+	VSUBPS     Y1, Y4, Y4
+	VMASKMOVPS Y4, Y0, (R9)
+	VMOVAPS    Y2, Y1
+	VMASKMOVPS Y1, Y0, (R9)(CX*1)
+	VMOVAPS    Y3, Y1
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (R9)(CX*2)
+
+done38:
+	MOVQ dstTile+16(FP), R9
+	ADDQ R9, AX
+	MOVQ srcTile+48(FP), R9
+	ADDQ R9, DX
+	DECQ (SP)
+	JNZ  tile35
+	VZEROUPPER
+	RET
+
+// func output2of3AVX2(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
+// Requires: AVX
+TEXT ·output2of3AVX2(SB), NOSPLIT, $8-96
+	MOVQ    temp+88(FP), AX
+	MOVQ    dst+0(FP), CX
+	MOVQ    src+32(FP), DX
+	MOVQ    plane+40(FP), BX
+	MOVQ    row+8(FP), SI
+	MOVQ    tiles+56(FP), DI
+	MOVQ    DI, (SP)
+	MOVQ    n+64(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	MOVQ    R8, R9
+	NEGQ    R9
+	LEAQ    laneMask<>+32(SB), R10
+	VMOVUPS (R10)(R9*4), Y0
+
+tile39:
+	XORQ R9, R9
+
+loop40:
+	CMPQ    R9, DI
+	JGE     rest41
+	LEAQ    (DX)(R9*1), R10
+	VMOVUPS (R10), Y1
+	VMOVUPS (R10)(BX*1), Y2
+	VMOVUPS (R10)(BX*2), Y3
+	VMOVAPS Y1, Y1
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMOVAPS Y2, Y1
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y1, 32(AX)
+	LEAQ    (R10)(BX*2), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y1
+	VMOVUPS (R10)(BX*1), Y2
+	VMOVUPS (R10)(BX*2), Y3
+	VMOVAPS Y1, Y1
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)
+	VMOVAPS Y2, Y1
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y1, 96(AX)
+	LEAQ    (R10)(BX*2), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y1
+	VMOVUPS (R10)(BX*1), Y2
+	VMOVUPS (R10)(BX*2), Y3
+	VMOVAPS Y1, Y1
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 128(AX)
+	VMOVAPS Y2, Y1
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y1, 160(AX)
+	MOVQ    bias+72(FP), R11
+	LEAQ    (CX)(R9*1), R10
+	VMOVUPS (R11)(R9*1), Y1
+	MOVQ    pixel+16(FP), R11
+	VMOVUPS (AX), Y2
+	VMOVUPS 64(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVAPS Y2, Y2
+	VADDPS  Y3, Y2, Y2
+	VMOVAPS Y3, Y3
+	VADDPS  Y4, Y3, Y3
+	MOVQ    add+80(FP), R12
+	TESTQ   R12, R12
+	JZ      plain43
+	VMOVUPS (R10), Y4
+	VADDPS  Y4, Y2, Y4
+	VMOVUPS Y4, (R10)
+	VMOVUPS (R10)(SI*1), Y2
+	VADDPS  Y2, Y3, Y2
+	VMOVUPS Y2, (R10)(SI*1)
+	JMP     done44
+
+plain43:
+	VADDPS  Y1, Y2, Y2
+	VMOVUPS Y2, (R10)
+	VADDPS  Y1, Y3, Y3
+	VMOVUPS Y3, (R10)(SI*1)
+
+done44:
+	ADDQ    R11, R10
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 160(AX), Y4
+	VMOVAPS Y2, Y2
+	VADDPS  Y3, Y2, Y2
+	VMOVAPS Y3, Y3
+	VADDPS  Y4, Y3, Y3
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JZ      plain45
+	VMOVUPS (R10), Y1
+	VADDPS  Y1, Y2, Y1
+	VMOVUPS Y1, (R10)
+	VMOVUPS (R10)(SI*1), Y1
+	VADDPS  Y1, Y3, Y1
+	VMOVUPS Y1, (R10)(SI*1)
+	JMP     done46
+
+plain45:
+	VADDPS  Y1, Y2, Y2
+	VMOVUPS Y2, (R10)
+	VADDPS  Y1, Y3, Y3
+	VMOVUPS Y3, (R10)(SI*1)
+
+done46:
+	ADDQ $0x20, R9
+	JMP  loop40
+
+rest41:
+	TESTQ      R8, R8
+	JZ         done42
+	LEAQ       (DX)(R9*1), R10
+	VMASKMOVPS (R10), Y0, Y1
+	VMASKMOVPS (R10)(BX*1), Y0, Y2
+	VMASKMOVPS (R10)(BX*2), Y0, Y3
+	VMOVAPS    Y1, Y1
+	VADDPS     Y2, Y1, Y1
+	VMOVUPS    Y1, (AX)
+	VMOVAPS    Y2, Y1
+	VADDPS     Y3, Y1, Y1
+	VMOVUPS    Y1, 32(AX)
+	LEAQ       (R10)(BX*2), R10
+	ADDQ       BX, R10
+	VMASKMOVPS (R10), Y0, Y1
+	VMASKMOVPS (R10)(BX*1), Y0, Y2
+	VMASKMOVPS (R10)(BX*2), Y0, Y3
+	VMOVAPS    Y1, Y1
+	VADDPS     Y2, Y1, Y1
+	VMOVUPS    Y1, 64(AX)
+	VMOVAPS    Y2, Y1
+	VADDPS     Y3, Y1, Y1
+	VMOVUPS    Y1, 96(AX)
+	LEAQ       (R10)(BX*2), R10
+	ADDQ       BX, R10
+	VMASKMOVPS (R10), Y0, Y1
+	VMASKMOVPS (R10)(BX*1), Y0, Y2
+	VMASKMOVPS (R10)(BX*2), Y0, Y3
+	VMOVAPS    Y1, Y1
+	VADDPS     Y2, Y1, Y1
+	VMOVUPS    Y1, 128(AX)
+	VMOVAPS    Y2, Y1
+	VADDPS     Y3, Y1, Y1
+	VMOVUPS    Y1, 160(AX)
+	MOVQ       bias+72(FP), R11
+	LEAQ       (CX)(R9*1), R10
+	VMASKMOVPS (R11)(R9*1), Y0, Y1
+	MOVQ       pixel+16(FP), R9
+	VMOVUPS    (AX), Y2
+	VMOVUPS    64(AX), Y3
+	VMOVUPS    128(AX), Y4
+	VMOVAPS    Y2, Y2
+	VADDPS     Y3, Y2, Y2
+	VMOVAPS    Y3, Y3
+	VADDPS     Y4, Y3, Y3
+	MOVQ       add+80(FP), R11
+	TESTQ      R11, R11
+	JZ         plain47
+	VMASKMOVPS (R10), Y0, Y4
+	VADDPS     Y4, Y2, Y4
+	VMASKMOVPS Y4, Y0, (R10)
+	VMASKMOVPS (R10)(SI*1), Y0, Y2
+	VADDPS     Y2, Y3, Y2
+	VMASKMOVPS Y2, Y0, (R10)(SI*1)
+	JMP        done48
+
+plain47:
+	VADDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (R10)
+	VADDPS     Y1, Y3, Y3
+	VMASKMOVPS Y3, Y0, (R10)(SI*1)
+
+done48:
+	ADDQ       R9, R10
+	VMOVUPS    32(AX), Y2
+	VMOVUPS    96(AX), Y3
+	VMOVUPS    160(AX), Y4
+	VMOVAPS    Y2, Y2
+	VADDPS     Y3, Y2, Y2
+	VMOVAPS    Y3, Y3
+	VADDPS     Y4, Y3, Y3
+	MOVQ       add+80(FP), R9
+	TESTQ      R9, R9
+	JZ         plain49
+	VMASKMOVPS (R10), Y0, Y1
+	VADDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (R10)
+	VMASKMOVPS (R10)(SI*1), Y0, Y1
+	VADDPS     Y1, Y3, Y1
+	VMASKMOVPS Y1, Y0, (R10)(SI*1)
+	JMP        done50
+
+plain49:
+	VADDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (R10)
+	VADDPS     Y1, Y3, Y3
+	VMASKMOVPS Y3, Y0, (R10)(SI*1)
+
+done50:
+done42:
+	MOVQ dstTile+24(FP), R9
+	ADDQ R9, CX
+	MOVQ srcTile+48(FP), R9
+	ADDQ R9, DX
+	DECQ (SP)
+	JNZ  tile39
+	VZEROUPPER
+	RET
+
+// func weights2of3AVX2(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX
+TEXT ·weights2of3AVX2(SB), NOSPLIT, $0-48
+	MOVQ    temp+40(FP), AX
+	MOVQ    dst+0(FP), CX
+	MOVQ    plane+8(FP), DX
+	MOVQ    src+16(FP), BX
+	MOVQ    tap+24(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	MOVQ    R8, R9
+	NEGQ    R9
+	LEAQ    laneMask<>+32(SB), R10
+	VMOVUPS (R10)(R9*4), Y0
+	XORQ    R9, R9
+
+loop51:
+	CMPQ    R9, DI
+	JGE     rest52
+	LEAQ    (BX)(R9*1), R10
+	VMOVUPS (R10), Y1
+	ADDQ    SI, R10
+	VMOVUPS (R10), Y2
+	ADDQ    SI, R10
+	VMOVUPS (R10), Y3
+	ADDQ    SI, R10
+	VMOVUPS (R10), Y4
+	ADDQ    SI, R10
+	VMULPS  cAVX2bf800000<>+0(SB), Y1, Y5
+	VMOVUPS Y5, (AX)
+	VMOVAPS Y1, Y1
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y1, 64(AX)
+	VMOVAPS Y3, Y1
+	VMOVUPS Y1, 128(AX)
+	VMULPS  cAVX2bf800000<>+0(SB), Y2, Y1
+	VMOVUPS Y1, 32(AX)
+	VMOVAPS Y2, Y1
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS Y1, 96(AX)
+	VMOVAPS Y4, Y1
+	VMOVUPS Y1, 160(AX)
+	LEAQ    (CX)(R9*1), R10
+	VMOVUPS (AX), Y1
+	VMOVUPS 32(AX), Y2
+	VMULPS  cAVX2bf800000<>+0(SB), Y1, Y3
+	VMOVUPS Y3, (R10)
+	VMOVAPS Y1, Y1
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (R10)(DX*1)
+	VMOVAPS Y2, Y1
+	VMOVUPS Y1, (R10)(DX*2)
+	LEAQ    (R10)(DX*2), R10
+	ADDQ    DX, R10
+	VMOVUPS 64(AX), Y1
+	VMOVUPS 96(AX), Y2
+	VMULPS  cAVX2bf800000<>+0(SB), Y1, Y3
+	VMOVUPS Y3, (R10)
+	VMOVAPS Y1, Y1
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (R10)(DX*1)
+	VMOVAPS Y2, Y1
+	VMOVUPS Y1, (R10)(DX*2)
+	LEAQ    (R10)(DX*2), R10
+	ADDQ    DX, R10
+	VMOVUPS 128(AX), Y1
+	VMOVUPS 160(AX), Y2
+	VMULPS  cAVX2bf800000<>+0(SB), Y1, Y3
+	VMOVUPS Y3, (R10)
+	VMOVAPS Y1, Y1
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (R10)(DX*1)
+	VMOVAPS Y2, Y1
+	VMOVUPS Y1, (R10)(DX*2)
+	ADDQ    $0x20, R9
+	JMP     loop51
+
+rest52:
+	TESTQ      R8, R8
+	JZ         done53
+	LEAQ       (BX)(R9*1), BX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y0, Y2
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y0, Y3
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y0, Y4
+	ADDQ       SI, BX
+	VMULPS     cAVX2bf800000<>+0(SB), Y1, Y5
+	VMOVUPS    Y5, (AX)
+	VMOVAPS    Y1, Y1
+	VADDPS     Y3, Y1, Y1
+	VMOVUPS    Y1, 64(AX)
+	VMOVAPS    Y3, Y1
+	VMOVUPS    Y1, 128(AX)
+	VMULPS     cAVX2bf800000<>+0(SB), Y2, Y1
+	VMOVUPS    Y1, 32(AX)
+	VMOVAPS    Y2, Y1
+	VADDPS     Y4, Y1, Y1
+	VMOVUPS    Y1, 96(AX)
+	VMOVAPS    Y4, Y1
+	VMOVUPS    Y1, 160(AX)
+	LEAQ       (CX)(R9*1), CX
+	VMOVUPS    (AX), Y1
+	VMOVUPS    32(AX), Y2
+	VMULPS     cAVX2bf800000<>+0(SB), Y1, Y3
+	VMASKMOVPS Y3, Y0, (CX)
+	VMOVAPS    Y1, Y1
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (CX)(DX*1)
+	VMOVAPS    Y2, Y1
+	VMASKMOVPS Y1, Y0, (CX)(DX*2)
+	LEAQ       (CX)(DX*2), CX
+	ADDQ       DX, CX
+	VMOVUPS    64(AX), Y1
+	VMOVUPS    96(AX), Y2
+	VMULPS     cAVX2bf800000<>+0(SB), Y1, Y3
+	VMASKMOVPS Y3, Y0, (CX)
+	VMOVAPS    Y1, Y1
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (CX)(DX*1)
+	VMOVAPS    Y2, Y1
+	VMASKMOVPS Y1, Y0, (CX)(DX*2)
+	LEAQ       (CX)(DX*2), CX
+	ADDQ       DX, CX
+	VMOVUPS    128(AX), Y1
+	VMOVUPS    160(AX), Y2
+	VMULPS     cAVX2bf800000<>+0(SB), Y1, Y3
+	VMASKMOVPS Y3, Y0, (CX)
+	VMOVAPS    Y1, Y1
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (CX)(DX*1)
+	VMOVAPS    Y2, Y1
+	VMASKMOVPS Y1, Y0, (CX)(DX*2)
+
+done53:
+	VZEROUPPER
+	RET
+
+DATA cAVX2bf800000<>+0(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+4(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+8(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+12(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+16(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+20(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+24(SB)/4, $0xbf800000
+DATA cAVX2bf800000<>+28(SB)/4, $0xbf800000
+GLOBL cAVX2bf800000<>(SB), RODATA|NOPTR, $32
+
+// func input4AVX2(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
+// Requires: AVX
+TEXT ·input4AVX2(SB), NOSPLIT, $8-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    plane+8(FP), CX
+	MOVQ    src+24(FP), DX
+	MOVQ    row+32(FP), BX
+	MOVQ    temp+72(FP), SI
+	MOVQ    tiles+56(FP), DI
+	MOVQ    DI, (SP)
+	MOVQ    n+64(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	MOVQ    R8, R9
+	NEGQ    R9
+	LEAQ    laneMask<>+32(SB), R10
+	VMOVUPS (R10)(R9*4), Y0
+
+tile54:
+	XORQ R9, R9
+
+loop55:
+	CMPQ    R9, DI
+	JGE     rest56
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R12
@@ -863,11 +1425,11 @@ loop36:
 	VSUBPS  Y2, Y1, Y1
 	VMOVUPS Y1, (R10)(R11*1)
 	ADDQ    $0x20, R9
-	JMP     loop36
+	JMP     loop55
 
-rest37:
+rest56:
 	TESTQ      R8, R8
-	JZ         done38
+	JZ         done57
 	MOVQ       pixel+40(FP), R11
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R12
@@ -1017,13 +1579,13 @@ rest37:
 	VSUBPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (R9)(R10*1)
 
-done38:
+done57:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile35
+	JNZ  tile54
 	VZEROUPPER
 	RET
 
@@ -1047,12 +1609,12 @@ TEXT ·output2of4AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile39:
+tile58:
 	XORQ R9, R9
 
-loop40:
+loop59:
 	CMPQ    R9, DI
-	JGE     rest41
+	JGE     rest60
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R11
 	VMOVUPS (R10), Y1
@@ -1128,22 +1690,22 @@ loop40:
 	VADDPS  Y5, Y3, Y3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain43
+	JZ      plain62
 	VMOVUPS (R10), Y4
 	VADDPS  Y4, Y2, Y4
 	VMOVUPS Y4, (R10)
 	VMOVUPS (R10)(SI*1), Y2
 	VADDPS  Y2, Y3, Y2
 	VMOVUPS Y2, (R10)(SI*1)
-	JMP     done44
+	JMP     done63
 
-plain43:
+plain62:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done44:
+done63:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 96(AX), Y3
@@ -1157,28 +1719,28 @@ done44:
 	VADDPS  Y5, Y3, Y3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain45
+	JZ      plain64
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
 	VMOVUPS (R10)(SI*1), Y1
 	VADDPS  Y1, Y3, Y1
 	VMOVUPS Y1, (R10)(SI*1)
-	JMP     done46
+	JMP     done65
 
-plain45:
+plain64:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done46:
+done65:
 	ADDQ $0x20, R9
-	JMP  loop40
+	JMP  loop59
 
-rest41:
+rest60:
 	TESTQ      R8, R8
-	JZ         done42
+	JZ         done61
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R11
 	VMASKMOVPS (R10), Y0, Y1
@@ -1254,22 +1816,22 @@ rest41:
 	VADDPS     Y5, Y3, Y3
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain47
+	JZ         plain66
 	VMASKMOVPS (R10), Y0, Y4
 	VADDPS     Y4, Y2, Y4
 	VMASKMOVPS Y4, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y2
 	VADDPS     Y2, Y3, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*1)
-	JMP        done48
+	JMP        done67
 
-plain47:
+plain66:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done48:
+done67:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    96(AX), Y3
@@ -1283,29 +1845,29 @@ done48:
 	VADDPS     Y5, Y3, Y3
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain49
+	JZ         plain68
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y1
 	VADDPS     Y1, Y3, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*1)
-	JMP        done50
+	JMP        done69
 
-plain49:
+plain68:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done50:
-done42:
+done69:
+done61:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile39
+	JNZ  tile58
 	VZEROUPPER
 	RET
 
@@ -1328,9 +1890,9 @@ TEXT ·weights3of4AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop51:
+loop70:
 	CMPQ         R9, DI
-	JGE          rest52
+	JGE          rest71
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -1465,11 +2027,11 @@ loop51:
 	VMOVAPS      Y3, Y1
 	VMOVUPS      Y1, (R10)(R11*1)
 	ADDQ         $0x20, R9
-	JMP          loop51
+	JMP          loop70
 
-rest52:
+rest71:
 	TESTQ        R8, R8
-	JZ           done53
+	JZ           done72
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -1604,19 +2166,9 @@ rest52:
 	VMOVAPS      Y3, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 
-done53:
+done72:
 	VZEROUPPER
 	RET
-
-DATA cAVX2bf800000<>+0(SB)/4, $0xbf800000
-DATA cAVX2bf800000<>+4(SB)/4, $0xbf800000
-DATA cAVX2bf800000<>+8(SB)/4, $0xbf800000
-DATA cAVX2bf800000<>+12(SB)/4, $0xbf800000
-DATA cAVX2bf800000<>+16(SB)/4, $0xbf800000
-DATA cAVX2bf800000<>+20(SB)/4, $0xbf800000
-DATA cAVX2bf800000<>+24(SB)/4, $0xbf800000
-DATA cAVX2bf800000<>+28(SB)/4, $0xbf800000
-GLOBL cAVX2bf800000<>(SB), RODATA|NOPTR, $32
 
 // func output3of4AVX2(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
 // Requires: AVX
@@ -1638,12 +2190,12 @@ TEXT ·output3of4AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile54:
+tile73:
 	XORQ R9, R9
 
-loop55:
+loop74:
 	CMPQ    R9, DI
-	JGE     rest56
+	JGE     rest75
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R11
 	VMOVUPS (R10), Y1
@@ -1728,7 +2280,7 @@ loop55:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain58
+	JZ      plain77
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -1738,9 +2290,9 @@ loop55:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done59
+	JMP     done78
 
-plain58:
+plain77:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -1748,7 +2300,7 @@ plain58:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done59:
+done78:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 128(AX), Y3
@@ -1763,7 +2315,7 @@ done59:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain60
+	JZ      plain79
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -1773,9 +2325,9 @@ done59:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done61
+	JMP     done80
 
-plain60:
+plain79:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -1783,7 +2335,7 @@ plain60:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done61:
+done80:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 160(AX), Y3
@@ -1798,7 +2350,7 @@ done61:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain62
+	JZ      plain81
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
@@ -1808,9 +2360,9 @@ done61:
 	VMOVUPS (R10)(SI*2), Y1
 	VADDPS  Y1, Y4, Y1
 	VMOVUPS Y1, (R10)(SI*2)
-	JMP     done63
+	JMP     done82
 
-plain62:
+plain81:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -1818,13 +2370,13 @@ plain62:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done63:
+done82:
 	ADDQ $0x20, R9
-	JMP  loop55
+	JMP  loop74
 
-rest56:
+rest75:
 	TESTQ      R8, R8
-	JZ         done57
+	JZ         done76
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R11
 	VMASKMOVPS (R10), Y0, Y1
@@ -1909,7 +2461,7 @@ rest56:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain64
+	JZ         plain83
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -1919,9 +2471,9 @@ rest56:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done65
+	JMP        done84
 
-plain64:
+plain83:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -1929,7 +2481,7 @@ plain64:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done65:
+done84:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    128(AX), Y3
@@ -1944,7 +2496,7 @@ done65:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain66
+	JZ         plain85
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -1954,9 +2506,9 @@ done65:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done67
+	JMP        done86
 
-plain66:
+plain85:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -1964,7 +2516,7 @@ plain66:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done67:
+done86:
 	ADDQ       R9, R10
 	VMOVUPS    64(AX), Y2
 	VMOVUPS    160(AX), Y3
@@ -1979,7 +2531,7 @@ done67:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain68
+	JZ         plain87
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
@@ -1989,9 +2541,9 @@ done67:
 	VMASKMOVPS (R10)(SI*2), Y0, Y1
 	VADDPS     Y1, Y4, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*2)
-	JMP        done69
+	JMP        done88
 
-plain68:
+plain87:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -1999,14 +2551,14 @@ plain68:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done69:
-done57:
+done88:
+done76:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile54
+	JNZ  tile73
 	VZEROUPPER
 	RET
 
@@ -2029,9 +2581,9 @@ TEXT ·weights2of4AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop70:
+loop89:
 	CMPQ         R9, DI
-	JGE          rest71
+	JGE          rest90
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -2133,11 +2685,11 @@ loop70:
 	VMOVAPS      Y2, Y1
 	VMOVUPS      Y1, (R10)(R11*1)
 	ADDQ         $0x20, R9
-	JMP          loop70
+	JMP          loop89
 
-rest71:
+rest90:
 	TESTQ        R8, R8
-	JZ           done72
+	JZ           done91
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -2239,7 +2791,7 @@ rest71:
 	VMOVAPS      Y2, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 
-done72:
+done91:
 	VZEROUPPER
 	RET
 
@@ -2263,12 +2815,12 @@ TEXT ·input6AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile73:
+tile92:
 	XORQ R9, R9
 
-loop74:
+loop93:
 	CMPQ         R9, DI
-	JGE          rest75
+	JGE          rest94
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -2732,11 +3284,11 @@ loop74:
 	VADDPS       Y6, Y1, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop74
+	JMP          loop93
 
-rest75:
+rest94:
 	TESTQ        R8, R8
-	JZ           done76
+	JZ           done95
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -3200,13 +3752,13 @@ rest75:
 	VADDPS       Y6, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (R11)
 
-done76:
+done95:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile73
+	JNZ  tile92
 	VZEROUPPER
 	RET
 
@@ -3280,12 +3832,12 @@ TEXT ·output4of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile77:
+tile96:
 	XORQ R9, R9
 
-loop78:
+loop97:
 	CMPQ        R9, DI
-	JGE         rest79
+	JGE         rest98
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -3486,7 +4038,7 @@ loop78:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain81
+	JZ          plain100
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -3499,9 +4051,9 @@ loop78:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done82
+	JMP         done101
 
-plain81:
+plain100:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3511,7 +4063,7 @@ plain81:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done82:
+done101:
 	ADDQ        R11, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     160(AX), Y3
@@ -3535,7 +4087,7 @@ done82:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain83
+	JZ          plain102
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -3548,9 +4100,9 @@ done82:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done84
+	JMP         done103
 
-plain83:
+plain102:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3560,7 +4112,7 @@ plain83:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done84:
+done103:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -3584,7 +4136,7 @@ done84:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain85
+	JZ          plain104
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -3597,9 +4149,9 @@ done84:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done86
+	JMP         done105
 
-plain85:
+plain104:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3609,7 +4161,7 @@ plain85:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done86:
+done105:
 	ADDQ        R11, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -3633,7 +4185,7 @@ done86:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain87
+	JZ          plain106
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -3646,9 +4198,9 @@ done86:
 	VMOVUPS     (R10)(R12*1), Y1
 	VADDPS      Y1, Y4, Y1
 	VMOVUPS     Y1, (R10)(R12*1)
-	JMP         done88
+	JMP         done107
 
-plain87:
+plain106:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3658,13 +4210,13 @@ plain87:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done88:
+done107:
 	ADDQ $0x20, R9
-	JMP  loop78
+	JMP  loop97
 
-rest79:
+rest98:
 	TESTQ       R8, R8
-	JZ          done80
+	JZ          done99
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -3865,7 +4417,7 @@ rest79:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain89
+	JZ          plain108
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -3878,9 +4430,9 @@ rest79:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done90
+	JMP         done109
 
-plain89:
+plain108:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3890,7 +4442,7 @@ plain89:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done90:
+done109:
 	ADDQ        R9, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     160(AX), Y3
@@ -3914,7 +4466,7 @@ done90:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain91
+	JZ          plain110
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -3927,9 +4479,9 @@ done90:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done92
+	JMP         done111
 
-plain91:
+plain110:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3939,7 +4491,7 @@ plain91:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done92:
+done111:
 	ADDQ        R9, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -3963,7 +4515,7 @@ done92:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain93
+	JZ          plain112
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -3976,9 +4528,9 @@ done92:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done94
+	JMP         done113
 
-plain93:
+plain112:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -3988,7 +4540,7 @@ plain93:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done94:
+done113:
 	ADDQ        R9, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -4012,7 +4564,7 @@ done94:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain95
+	JZ          plain114
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -4025,9 +4577,9 @@ done94:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y1
 	VADDPS      Y1, Y4, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(R11*1)
-	JMP         done96
+	JMP         done115
 
-plain95:
+plain114:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4037,14 +4589,14 @@ plain95:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done96:
-done80:
+done115:
+done99:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile77
+	JNZ  tile96
 	VZEROUPPER
 	RET
 
@@ -4097,9 +4649,9 @@ TEXT ·weights3of6AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop97:
+loop116:
 	CMPQ         R9, DI
-	JGE          rest98
+	JGE          rest117
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -4365,11 +4917,11 @@ loop97:
 	VMOVAPS      Y3, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop97
+	JMP          loop116
 
-rest98:
+rest117:
 	TESTQ        R8, R8
-	JZ           done99
+	JZ           done118
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -4635,7 +5187,7 @@ rest98:
 	VMOVAPS      Y3, Y1
 	VMASKMOVPS   Y1, Y0, (BX)
 
-done99:
+done118:
 	VZEROUPPER
 	RET
 
@@ -4719,12 +5271,12 @@ TEXT ·output5of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile100:
+tile119:
 	XORQ R9, R9
 
-loop101:
+loop120:
 	CMPQ        R9, DI
-	JGE         rest102
+	JGE         rest121
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -4945,7 +5497,7 @@ loop101:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain104
+	JZ          plain123
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -4961,9 +5513,9 @@ loop101:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done105
+	JMP         done124
 
-plain104:
+plain123:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4975,7 +5527,7 @@ plain104:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done105:
+done124:
 	ADDQ        R11, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -5001,7 +5553,7 @@ done105:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain106
+	JZ          plain125
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -5017,9 +5569,9 @@ done105:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done107
+	JMP         done126
 
-plain106:
+plain125:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5031,7 +5583,7 @@ plain106:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done107:
+done126:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -5057,7 +5609,7 @@ done107:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain108
+	JZ          plain127
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -5073,9 +5625,9 @@ done107:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done109
+	JMP         done128
 
-plain108:
+plain127:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5087,7 +5639,7 @@ plain108:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done109:
+done128:
 	ADDQ        R11, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     256(AX), Y3
@@ -5113,7 +5665,7 @@ done109:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain110
+	JZ          plain129
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -5129,9 +5681,9 @@ done109:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done111
+	JMP         done130
 
-plain110:
+plain129:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5143,7 +5695,7 @@ plain110:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done111:
+done130:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
@@ -5169,7 +5721,7 @@ done111:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain112
+	JZ          plain131
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -5185,9 +5737,9 @@ done111:
 	VMOVUPS     (R10)(SI*4), Y1
 	VADDPS      Y1, Y5, Y1
 	VMOVUPS     Y1, (R10)(SI*4)
-	JMP         done113
+	JMP         done132
 
-plain112:
+plain131:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5199,13 +5751,13 @@ plain112:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done113:
+done132:
 	ADDQ $0x20, R9
-	JMP  loop101
+	JMP  loop120
 
-rest102:
+rest121:
 	TESTQ       R8, R8
-	JZ          done103
+	JZ          done122
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -5426,7 +5978,7 @@ rest102:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain114
+	JZ          plain133
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5442,9 +5994,9 @@ rest102:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done115
+	JMP         done134
 
-plain114:
+plain133:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5456,7 +6008,7 @@ plain114:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done115:
+done134:
 	ADDQ        R9, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -5482,7 +6034,7 @@ done115:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain116
+	JZ          plain135
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5498,9 +6050,9 @@ done115:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done117
+	JMP         done136
 
-plain116:
+plain135:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5512,7 +6064,7 @@ plain116:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done117:
+done136:
 	ADDQ        R9, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -5538,7 +6090,7 @@ done117:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain118
+	JZ          plain137
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5554,9 +6106,9 @@ done117:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done119
+	JMP         done138
 
-plain118:
+plain137:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5568,7 +6120,7 @@ plain118:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done119:
+done138:
 	ADDQ        R9, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     256(AX), Y3
@@ -5594,7 +6146,7 @@ done119:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain120
+	JZ          plain139
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5610,9 +6162,9 @@ done119:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done121
+	JMP         done140
 
-plain120:
+plain139:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5624,7 +6176,7 @@ plain120:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done121:
+done140:
 	ADDQ        R9, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
@@ -5650,7 +6202,7 @@ done121:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain122
+	JZ          plain141
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -5666,9 +6218,9 @@ done121:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y1
 	VADDPS      Y1, Y5, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(SI*4)
-	JMP         done123
+	JMP         done142
 
-plain122:
+plain141:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5680,14 +6232,14 @@ plain122:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done123:
-done103:
+done142:
+done122:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile100
+	JNZ  tile119
 	VZEROUPPER
 	RET
 
@@ -5730,9 +6282,9 @@ TEXT ·weights2of6AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop124:
+loop143:
 	CMPQ         R9, DI
-	JGE          rest125
+	JGE          rest144
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -5944,11 +6496,11 @@ loop124:
 	VMOVAPS      Y2, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop124
+	JMP          loop143
 
-rest125:
+rest144:
 	TESTQ        R8, R8
-	JZ           done126
+	JZ           done145
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -6160,7 +6712,7 @@ rest125:
 	VMOVAPS      Y2, Y1
 	VMASKMOVPS   Y1, Y0, (BX)
 
-done126:
+done145:
 	VZEROUPPER
 	RET
 
@@ -6174,9 +6726,9 @@ TEXT ·tile1xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop127:
+loop146:
 	CMPQ         AX, $0x04
-	JLT          rest128
+	JLT          rest147
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -6200,11 +6752,11 @@ loop127:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop127
+	JMP          loop146
 
-rest128:
+rest147:
 	TESTQ        AX, AX
-	JZ           done129
+	JZ           done148
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -6213,9 +6765,9 @@ rest128:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest128
+	JMP          rest147
 
-done129:
+done148:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6225,13 +6777,13 @@ done129:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), CX
 	TESTQ      CX, CX
-	JNZ        adding130
+	JNZ        adding149
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
 	VZEROUPPER
 	RET
 
-adding130:
+adding149:
 	VMASKMOVPS (AX), Y2, Y4
 	VADDPS     Y4, Y0, Y0
 	VMASKMOVPS Y0, Y2, (AX)
@@ -6287,9 +6839,9 @@ TEXT ·tile2xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop131:
+loop150:
 	CMPQ         AX, $0x04
-	JLT          rest132
+	JLT          rest151
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -6325,11 +6877,11 @@ loop131:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop131
+	JMP          loop150
 
-rest132:
+rest151:
 	TESTQ        AX, AX
-	JZ           done133
+	JZ           done152
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -6341,9 +6893,9 @@ rest132:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest132
+	JMP          rest151
 
-done133:
+done152:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6353,7 +6905,7 @@ done133:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding134
+	JNZ        adding153
 	VMASKMOVPS Y0, Y4, (AX)
 	VMASKMOVPS Y1, Y5, 32(AX)
 	ADDQ       CX, AX
@@ -6362,7 +6914,7 @@ done133:
 	VZEROUPPER
 	RET
 
-adding134:
+adding153:
 	VMASKMOVPS (AX), Y4, Y6
 	VADDPS     Y6, Y0, Y0
 	VMASKMOVPS Y0, Y4, (AX)
@@ -6393,9 +6945,9 @@ TEXT ·tile3xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop135:
+loop154:
 	CMPQ         AX, $0x04
-	JLT          rest136
+	JLT          rest155
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -6443,11 +6995,11 @@ loop135:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop135
+	JMP          loop154
 
-rest136:
+rest155:
 	TESTQ        AX, AX
-	JZ           done137
+	JZ           done156
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -6462,9 +7014,9 @@ rest136:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest136
+	JMP          rest155
 
-done137:
+done156:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6474,7 +7026,7 @@ done137:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding138
+	JNZ        adding157
 	VMASKMOVPS Y0, Y6, (AX)
 	VMASKMOVPS Y1, Y7, 32(AX)
 	ADDQ       CX, AX
@@ -6486,7 +7038,7 @@ done137:
 	VZEROUPPER
 	RET
 
-adding138:
+adding157:
 	VMASKMOVPS (AX), Y6, Y8
 	VADDPS     Y8, Y0, Y0
 	VMASKMOVPS Y0, Y6, (AX)
@@ -6527,9 +7079,9 @@ TEXT ·tile4xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop139:
+loop158:
 	CMPQ         AX, $0x04
-	JLT          rest140
+	JLT          rest159
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -6589,11 +7141,11 @@ loop139:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop139
+	JMP          loop158
 
-rest140:
+rest159:
 	TESTQ        AX, AX
-	JZ           done141
+	JZ           done160
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -6611,9 +7163,9 @@ rest140:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest140
+	JMP          rest159
 
-done141:
+done160:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6623,7 +7175,7 @@ done141:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding142
+	JNZ        adding161
 	VMASKMOVPS Y0, Y8, (AX)
 	VMASKMOVPS Y1, Y9, 32(AX)
 	ADDQ       CX, AX
@@ -6638,7 +7190,7 @@ done141:
 	VZEROUPPER
 	RET
 
-adding142:
+adding161:
 	VMASKMOVPS (AX), Y8, Y10
 	VADDPS     Y10, Y0, Y0
 	VMASKMOVPS Y0, Y8, (AX)
@@ -6688,9 +7240,9 @@ TEXT ·tile5xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop143:
+loop162:
 	CMPQ         AX, $0x04
-	JLT          rest144
+	JLT          rest163
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -6762,11 +7314,11 @@ loop143:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop143
+	JMP          loop162
 
-rest144:
+rest163:
 	TESTQ        AX, AX
-	JZ           done145
+	JZ           done164
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -6787,9 +7339,9 @@ rest144:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest144
+	JMP          rest163
 
-done145:
+done164:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6799,7 +7351,7 @@ done145:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding146
+	JNZ        adding165
 	VMASKMOVPS Y0, Y10, (AX)
 	VMASKMOVPS Y1, Y11, 32(AX)
 	ADDQ       CX, AX
@@ -6817,7 +7369,7 @@ done145:
 	VZEROUPPER
 	RET
 
-adding146:
+adding165:
 	VMASKMOVPS (AX), Y10, Y12
 	VADDPS     Y12, Y0, Y0
 	VMASKMOVPS Y0, Y10, (AX)
@@ -6878,9 +7430,9 @@ TEXT ·tile6xAVX2(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop147:
+loop166:
 	CMPQ         AX, $0x04
-	JLT          rest148
+	JLT          rest167
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -6965,11 +7517,11 @@ loop147:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop147
+	JMP          loop166
 
-rest148:
+rest167:
 	TESTQ        AX, AX
-	JZ           done149
+	JZ           done168
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -6994,9 +7546,9 @@ rest148:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest148
+	JMP          rest167
 
-done149:
+done168:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -7006,7 +7558,7 @@ done149:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding150
+	JNZ        adding169
 	VMASKMOVPS Y0, Y12, (AX)
 	VMASKMOVPS Y1, Y13, 32(AX)
 	ADDQ       CX, AX
@@ -7027,7 +7579,7 @@ done149:
 	VZEROUPPER
 	RET
 
-adding150:
+adding169:
 	VMASKMOVPS (AX), Y12, Y14
 	VADDPS     Y14, Y0, Y0
 	VMASKMOVPS Y0, Y12, (AX)

@@ -778,9 +778,9 @@ DATA cAVX51280000000<>+56(SB)/4, $0x80000000
 DATA cAVX51280000000<>+60(SB)/4, $0x80000000
 GLOBL cAVX51280000000<>(SB), RODATA|NOPTR, $64
 
-// func input4AVX512(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
+// func input3AVX512(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
 // Requires: AVX, AVX512F
-TEXT ·input4AVX512(SB), NOSPLIT, $8-80
+TEXT ·input3AVX512(SB), NOSPLIT, $8-80
 	MOVQ  dst+0(FP), AX
 	MOVQ  plane+8(FP), DX
 	MOVQ  src+24(FP), BX
@@ -806,6 +806,582 @@ tile35:
 loop36:
 	CMPQ    CX, R8
 	JGE     rest37
+	MOVQ    pixel+40(FP), R11
+	LEAQ    (BX)(CX*1), R10
+	VMOVUPS (R10), Z0
+	VMOVUPS (R10)(SI*1), Z1
+	VMOVUPS (R10)(SI*2), Z2
+	VMOVAPS Z1, Z3
+	VSUBPS  Z0, Z3, Z3
+	VMOVUPS Z3, (DI)
+	VMOVAPS Z1, Z0
+	VMOVUPS Z0, 192(DI)
+	VMOVAPS Z2, Z0
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, 384(DI)
+	ADDQ    R11, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS (R10)(SI*1), Z1
+	VMOVUPS (R10)(SI*2), Z2
+	VMOVAPS Z1, Z3
+	VSUBPS  Z0, Z3, Z3
+	VMOVUPS Z3, 64(DI)
+	VMOVAPS Z1, Z0
+	VMOVUPS Z0, 256(DI)
+	VMOVAPS Z2, Z0
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, 448(DI)
+	ADDQ    R11, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS (R10)(SI*1), Z1
+	VMOVUPS (R10)(SI*2), Z2
+	VMOVAPS Z1, Z3
+	VSUBPS  Z0, Z3, Z3
+	VMOVUPS Z3, 128(DI)
+	VMOVAPS Z1, Z0
+	VMOVUPS Z0, 320(DI)
+	VMOVAPS Z2, Z0
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, 512(DI)
+	LEAQ    (AX)(CX*1), R10
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVAPS Z1, Z3
+	VSUBPS  Z0, Z3, Z3
+	VMOVUPS Z3, (R10)
+	VMOVAPS Z1, Z0
+	VMOVUPS Z0, (R10)(DX*1)
+	VMOVAPS Z2, Z0
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R10)(DX*2)
+	LEAQ    (R10)(DX*2), R10
+	ADDQ    DX, R10
+	VMOVUPS 192(DI), Z0
+	VMOVUPS 256(DI), Z1
+	VMOVUPS 320(DI), Z2
+	VMOVAPS Z1, Z3
+	VSUBPS  Z0, Z3, Z3
+	VMOVUPS Z3, (R10)
+	VMOVAPS Z1, Z0
+	VMOVUPS Z0, (R10)(DX*1)
+	VMOVAPS Z2, Z0
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R10)(DX*2)
+	LEAQ    (R10)(DX*2), R10
+	ADDQ    DX, R10
+	VMOVUPS 384(DI), Z0
+	VMOVUPS 448(DI), Z1
+	VMOVUPS 512(DI), Z2
+	VMOVAPS Z1, Z3
+	VSUBPS  Z0, Z3, Z3
+	VMOVUPS Z3, (R10)
+	VMOVAPS Z1, Z0
+	VMOVUPS Z0, (R10)(DX*1)
+	VMOVAPS Z2, Z0
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R10)(DX*2)
+	ADDQ    $0x40, CX
+	JMP     loop36
+
+rest37:
+	TESTQ     R9, R9
+	JZ        done38
+	MOVQ      pixel+40(FP), R11
+	LEAQ      (BX)(CX*1), R10
+	VMOVUPS.Z (R10), K1, Z0
+	VMOVUPS.Z (R10)(SI*1), K1, Z1
+	VMOVUPS.Z (R10)(SI*2), K1, Z2
+	VMOVAPS   Z1, Z3
+	VSUBPS    Z0, Z3, Z3
+	VMOVUPS   Z3, (DI)
+	VMOVAPS   Z1, Z0
+	VMOVUPS   Z0, 192(DI)
+	VMOVAPS   Z2, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 384(DI)
+	ADDQ      R11, R10
+	VMOVUPS.Z (R10), K1, Z0
+	VMOVUPS.Z (R10)(SI*1), K1, Z1
+	VMOVUPS.Z (R10)(SI*2), K1, Z2
+	VMOVAPS   Z1, Z3
+	VSUBPS    Z0, Z3, Z3
+	VMOVUPS   Z3, 64(DI)
+	VMOVAPS   Z1, Z0
+	VMOVUPS   Z0, 256(DI)
+	VMOVAPS   Z2, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 448(DI)
+	ADDQ      R11, R10
+	VMOVUPS.Z (R10), K1, Z0
+	VMOVUPS.Z (R10)(SI*1), K1, Z1
+	VMOVUPS.Z (R10)(SI*2), K1, Z2
+	VMOVAPS   Z1, Z3
+	VSUBPS    Z0, Z3, Z3
+	VMOVUPS   Z3, 128(DI)
+	VMOVAPS   Z1, Z0
+	VMOVUPS   Z0, 320(DI)
+	VMOVAPS   Z2, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(DI)
+	LEAQ      (AX)(CX*1), CX
+	VMOVUPS   (DI), Z0
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   128(DI), Z2
+	VMOVAPS   Z1, Z3
+	VSUBPS    Z0, Z3, Z3
+	VMOVUPS   Z3, K1, (CX)
+	VMOVAPS   Z1, Z0
+	VMOVUPS   Z0, K1, (CX)(DX*1)
+	VMOVAPS   Z2, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)(DX*2)
+	LEAQ      (CX)(DX*2), CX
+	ADDQ      DX, CX
+	VMOVUPS   192(DI), Z0
+	VMOVUPS   256(DI), Z1
+	VMOVUPS   320(DI), Z2
+	VMOVAPS   Z1, Z3
+	VSUBPS    Z0, Z3, Z3
+	VMOVUPS   Z3, K1, (CX)
+	VMOVAPS   Z1, Z0
+	VMOVUPS   Z0, K1, (CX)(DX*1)
+	VMOVAPS   Z2, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)(DX*2)
+	LEAQ      (CX)(DX*2), CX
+	ADDQ      DX, CX
+	VMOVUPS   384(DI), Z0
+	VMOVUPS   448(DI), Z1
+	VMOVUPS   512(DI), Z2
+	VMOVAPS   Z1, Z3
+	VSUBPS    Z0, Z3, Z3
+	VMOVUPS   Z3, K1, (CX)
+	VMOVAPS   Z1, Z0
+	VMOVUPS   Z0, K1, (CX)(DX*1)
+	VMOVAPS   Z2, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)(DX*2)
+
+done38:
+	MOVQ dstTile+16(FP), CX
+	ADDQ CX, AX
+	MOVQ srcTile+48(FP), CX
+	ADDQ CX, BX
+	DECQ (SP)
+	JNZ  tile35
+	VZEROUPPER
+	RET
+
+// func output2of3AVX512(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
+// Requires: AVX, AVX512F
+TEXT ·output2of3AVX512(SB), NOSPLIT, $8-96
+	MOVQ  temp+88(FP), AX
+	MOVQ  dst+0(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  plane+40(FP), SI
+	MOVQ  row+8(FP), DI
+	MOVQ  tiles+56(FP), CX
+	MOVQ  CX, (SP)
+	MOVQ  n+64(FP), CX
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  CX, R8
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  R9, CX
+	MOVQ  $0x0000000000000001, R10
+	SHLQ  CL, R10
+	DECQ  R10
+	KMOVW R10, K1
+
+tile39:
+	XORQ CX, CX
+
+loop40:
+	CMPQ    CX, R8
+	JGE     rest41
+	LEAQ    (BX)(CX*1), R10
+	VMOVUPS (R10), Z0
+	VMOVUPS (R10)(SI*1), Z1
+	VMOVUPS (R10)(SI*2), Z2
+	VMOVAPS Z0, Z0
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVAPS Z1, Z0
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS Z0, 64(AX)
+	LEAQ    (R10)(SI*2), R10
+	ADDQ    SI, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS (R10)(SI*1), Z1
+	VMOVUPS (R10)(SI*2), Z2
+	VMOVAPS Z0, Z0
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)
+	VMOVAPS Z1, Z0
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS Z0, 192(AX)
+	LEAQ    (R10)(SI*2), R10
+	ADDQ    SI, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS (R10)(SI*1), Z1
+	VMOVUPS (R10)(SI*2), Z2
+	VMOVAPS Z0, Z0
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 256(AX)
+	VMOVAPS Z1, Z0
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS Z0, 320(AX)
+	MOVQ    bias+72(FP), R11
+	LEAQ    (DX)(CX*1), R10
+	VMOVUPS (R11)(CX*1), Z0
+	MOVQ    pixel+16(FP), R11
+	VMOVUPS (AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 256(AX), Z3
+	VMOVAPS Z1, Z1
+	VADDPS  Z2, Z1, Z1
+	VMOVAPS Z2, Z2
+	VADDPS  Z3, Z2, Z2
+	MOVQ    add+80(FP), R12
+	TESTQ   R12, R12
+	JZ      plain43
+	VMOVUPS (R10), Z3
+	VADDPS  Z3, Z1, Z3
+	VMOVUPS Z3, (R10)
+	VMOVUPS (R10)(DI*1), Z1
+	VADDPS  Z1, Z2, Z1
+	VMOVUPS Z1, (R10)(DI*1)
+	JMP     done44
+
+plain43:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (R10)
+	VADDPS  Z0, Z2, Z2
+	VMOVUPS Z2, (R10)(DI*1)
+
+done44:
+	ADDQ    R11, R10
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 192(AX), Z2
+	VMOVUPS 320(AX), Z3
+	VMOVAPS Z1, Z1
+	VADDPS  Z2, Z1, Z1
+	VMOVAPS Z2, Z2
+	VADDPS  Z3, Z2, Z2
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JZ      plain45
+	VMOVUPS (R10), Z0
+	VADDPS  Z0, Z1, Z0
+	VMOVUPS Z0, (R10)
+	VMOVUPS (R10)(DI*1), Z0
+	VADDPS  Z0, Z2, Z0
+	VMOVUPS Z0, (R10)(DI*1)
+	JMP     done46
+
+plain45:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (R10)
+	VADDPS  Z0, Z2, Z2
+	VMOVUPS Z2, (R10)(DI*1)
+
+done46:
+	ADDQ $0x40, CX
+	JMP  loop40
+
+rest41:
+	TESTQ     R9, R9
+	JZ        done42
+	LEAQ      (BX)(CX*1), R10
+	VMOVUPS.Z (R10), K1, Z0
+	VMOVUPS.Z (R10)(SI*1), K1, Z1
+	VMOVUPS.Z (R10)(SI*2), K1, Z2
+	VMOVAPS   Z0, Z0
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVAPS   Z1, Z0
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   Z0, 64(AX)
+	LEAQ      (R10)(SI*2), R10
+	ADDQ      SI, R10
+	VMOVUPS.Z (R10), K1, Z0
+	VMOVUPS.Z (R10)(SI*1), K1, Z1
+	VMOVUPS.Z (R10)(SI*2), K1, Z2
+	VMOVAPS   Z0, Z0
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 128(AX)
+	VMOVAPS   Z1, Z0
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   Z0, 192(AX)
+	LEAQ      (R10)(SI*2), R10
+	ADDQ      SI, R10
+	VMOVUPS.Z (R10), K1, Z0
+	VMOVUPS.Z (R10)(SI*1), K1, Z1
+	VMOVUPS.Z (R10)(SI*2), K1, Z2
+	VMOVAPS   Z0, Z0
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(AX)
+	VMOVAPS   Z1, Z0
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   Z0, 320(AX)
+	MOVQ      bias+72(FP), R11
+	LEAQ      (DX)(CX*1), R10
+	VMOVUPS.Z (R11)(CX*1), K1, Z0
+	MOVQ      pixel+16(FP), CX
+	VMOVUPS   (AX), Z1
+	VMOVUPS   128(AX), Z2
+	VMOVUPS   256(AX), Z3
+	VMOVAPS   Z1, Z1
+	VADDPS    Z2, Z1, Z1
+	VMOVAPS   Z2, Z2
+	VADDPS    Z3, Z2, Z2
+	MOVQ      add+80(FP), R11
+	TESTQ     R11, R11
+	JZ        plain47
+	VMOVUPS.Z (R10), K1, Z3
+	VADDPS    Z3, Z1, Z3
+	VMOVUPS   Z3, K1, (R10)
+	VMOVUPS.Z (R10)(DI*1), K1, Z1
+	VADDPS    Z1, Z2, Z1
+	VMOVUPS   Z1, K1, (R10)(DI*1)
+	JMP       done48
+
+plain47:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, K1, (R10)
+	VADDPS  Z0, Z2, Z2
+	VMOVUPS Z2, K1, (R10)(DI*1)
+
+done48:
+	ADDQ      CX, R10
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   192(AX), Z2
+	VMOVUPS   320(AX), Z3
+	VMOVAPS   Z1, Z1
+	VADDPS    Z2, Z1, Z1
+	VMOVAPS   Z2, Z2
+	VADDPS    Z3, Z2, Z2
+	MOVQ      add+80(FP), CX
+	TESTQ     CX, CX
+	JZ        plain49
+	VMOVUPS.Z (R10), K1, Z0
+	VADDPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (R10)
+	VMOVUPS.Z (R10)(DI*1), K1, Z0
+	VADDPS    Z0, Z2, Z0
+	VMOVUPS   Z0, K1, (R10)(DI*1)
+	JMP       done50
+
+plain49:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, K1, (R10)
+	VADDPS  Z0, Z2, Z2
+	VMOVUPS Z2, K1, (R10)(DI*1)
+
+done50:
+done42:
+	MOVQ dstTile+24(FP), CX
+	ADDQ CX, DX
+	MOVQ srcTile+48(FP), CX
+	ADDQ CX, BX
+	DECQ (SP)
+	JNZ  tile39
+	VZEROUPPER
+	RET
+
+// func weights2of3AVX512(dst *float32, plane int, src *float32, tap int, n int, temp *float32)
+// Requires: AVX, AVX512F
+TEXT ·weights2of3AVX512(SB), NOSPLIT, $0-48
+	MOVQ  temp+40(FP), AX
+	MOVQ  dst+0(FP), DX
+	MOVQ  plane+8(FP), BX
+	MOVQ  src+16(FP), SI
+	MOVQ  tap+24(FP), DI
+	MOVQ  n+32(FP), CX
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  CX, R8
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  R9, CX
+	MOVQ  $0x0000000000000001, R10
+	SHLQ  CL, R10
+	DECQ  R10
+	KMOVW R10, K1
+	XORQ  CX, CX
+
+loop51:
+	CMPQ    CX, R8
+	JGE     rest52
+	LEAQ    (SI)(CX*1), R10
+	VMOVUPS (R10), Z0
+	ADDQ    DI, R10
+	VMOVUPS (R10), Z1
+	ADDQ    DI, R10
+	VMOVUPS (R10), Z2
+	ADDQ    DI, R10
+	VMOVUPS (R10), Z3
+	ADDQ    DI, R10
+	VMULPS  cAVX512bf800000<>+0(SB), Z0, Z4
+	VMOVUPS Z4, (AX)
+	VMOVAPS Z0, Z0
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS Z0, 128(AX)
+	VMOVAPS Z2, Z0
+	VMOVUPS Z0, 256(AX)
+	VMULPS  cAVX512bf800000<>+0(SB), Z1, Z0
+	VMOVUPS Z0, 64(AX)
+	VMOVAPS Z1, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, 192(AX)
+	VMOVAPS Z3, Z0
+	VMOVUPS Z0, 320(AX)
+	LEAQ    (DX)(CX*1), R10
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMULPS  cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS Z2, (R10)
+	VMOVAPS Z0, Z0
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R10)(BX*1)
+	VMOVAPS Z1, Z0
+	VMOVUPS Z0, (R10)(BX*2)
+	LEAQ    (R10)(BX*2), R10
+	ADDQ    BX, R10
+	VMOVUPS 128(AX), Z0
+	VMOVUPS 192(AX), Z1
+	VMULPS  cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS Z2, (R10)
+	VMOVAPS Z0, Z0
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R10)(BX*1)
+	VMOVAPS Z1, Z0
+	VMOVUPS Z0, (R10)(BX*2)
+	LEAQ    (R10)(BX*2), R10
+	ADDQ    BX, R10
+	VMOVUPS 256(AX), Z0
+	VMOVUPS 320(AX), Z1
+	VMULPS  cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS Z2, (R10)
+	VMOVAPS Z0, Z0
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R10)(BX*1)
+	VMOVAPS Z1, Z0
+	VMOVUPS Z0, (R10)(BX*2)
+	ADDQ    $0x40, CX
+	JMP     loop51
+
+rest52:
+	TESTQ     R9, R9
+	JZ        done53
+	LEAQ      (SI)(CX*1), SI
+	VMOVUPS.Z (SI), K1, Z0
+	ADDQ      DI, SI
+	VMOVUPS.Z (SI), K1, Z1
+	ADDQ      DI, SI
+	VMOVUPS.Z (SI), K1, Z2
+	ADDQ      DI, SI
+	VMOVUPS.Z (SI), K1, Z3
+	ADDQ      DI, SI
+	VMULPS    cAVX512bf800000<>+0(SB), Z0, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVAPS   Z0, Z0
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   Z0, 128(AX)
+	VMOVAPS   Z2, Z0
+	VMOVUPS   Z0, 256(AX)
+	VMULPS    cAVX512bf800000<>+0(SB), Z1, Z0
+	VMOVUPS   Z0, 64(AX)
+	VMOVAPS   Z1, Z0
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, 192(AX)
+	VMOVAPS   Z3, Z0
+	VMOVUPS   Z0, 320(AX)
+	LEAQ      (DX)(CX*1), CX
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMULPS    cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS   Z2, K1, (CX)
+	VMOVAPS   Z0, Z0
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)(BX*1)
+	VMOVAPS   Z1, Z0
+	VMOVUPS   Z0, K1, (CX)(BX*2)
+	LEAQ      (CX)(BX*2), CX
+	ADDQ      BX, CX
+	VMOVUPS   128(AX), Z0
+	VMOVUPS   192(AX), Z1
+	VMULPS    cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS   Z2, K1, (CX)
+	VMOVAPS   Z0, Z0
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)(BX*1)
+	VMOVAPS   Z1, Z0
+	VMOVUPS   Z0, K1, (CX)(BX*2)
+	LEAQ      (CX)(BX*2), CX
+	ADDQ      BX, CX
+	VMOVUPS   256(AX), Z0
+	VMOVUPS   320(AX), Z1
+	VMULPS    cAVX512bf800000<>+0(SB), Z0, Z2
+	VMOVUPS   Z2, K1, (CX)
+	VMOVAPS   Z0, Z0
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)(BX*1)
+	VMOVAPS   Z1, Z0
+	VMOVUPS   Z0, K1, (CX)(BX*2)
+
+done53:
+	VZEROUPPER
+	RET
+
+DATA cAVX512bf800000<>+0(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+4(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+8(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+12(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+16(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+20(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+24(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+28(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+32(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+36(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+40(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+44(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+48(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+52(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+56(SB)/4, $0xbf800000
+DATA cAVX512bf800000<>+60(SB)/4, $0xbf800000
+GLOBL cAVX512bf800000<>(SB), RODATA|NOPTR, $64
+
+// func input4AVX512(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
+// Requires: AVX, AVX512F
+TEXT ·input4AVX512(SB), NOSPLIT, $8-80
+	MOVQ  dst+0(FP), AX
+	MOVQ  plane+8(FP), DX
+	MOVQ  src+24(FP), BX
+	MOVQ  row+32(FP), SI
+	MOVQ  temp+72(FP), DI
+	MOVQ  tiles+56(FP), CX
+	MOVQ  CX, (SP)
+	MOVQ  n+64(FP), CX
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  CX, R8
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  R9, CX
+	MOVQ  $0x0000000000000001, R10
+	SHLQ  CL, R10
+	DECQ  R10
+	KMOVW R10, K1
+
+tile54:
+	XORQ CX, CX
+
+loop55:
+	CMPQ    CX, R8
+	JGE     rest56
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R12
@@ -955,11 +1531,11 @@ loop36:
 	VSUBPS  Z1, Z0, Z0
 	VMOVUPS Z0, (R10)(R11*1)
 	ADDQ    $0x40, CX
-	JMP     loop36
+	JMP     loop55
 
-rest37:
+rest56:
 	TESTQ     R9, R9
-	JZ        done38
+	JZ        done57
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R12
@@ -1109,13 +1685,13 @@ rest37:
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (CX)(R10*1)
 
-done38:
+done57:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile35
+	JNZ  tile54
 	VZEROUPPER
 	RET
 
@@ -1141,12 +1717,12 @@ TEXT ·output2of4AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile39:
+tile58:
 	XORQ CX, CX
 
-loop40:
+loop59:
 	CMPQ    CX, R8
-	JGE     rest41
+	JGE     rest60
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R11
 	VMOVUPS (R10), Z0
@@ -1222,22 +1798,22 @@ loop40:
 	VADDPS  Z4, Z2, Z2
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain43
+	JZ      plain62
 	VMOVUPS (R10), Z3
 	VADDPS  Z3, Z1, Z3
 	VMOVUPS Z3, (R10)
 	VMOVUPS (R10)(DI*1), Z1
 	VADDPS  Z1, Z2, Z1
 	VMOVUPS Z1, (R10)(DI*1)
-	JMP     done44
+	JMP     done63
 
-plain43:
+plain62:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done44:
+done63:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 192(AX), Z2
@@ -1251,28 +1827,28 @@ done44:
 	VADDPS  Z4, Z2, Z2
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain45
+	JZ      plain64
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
 	VMOVUPS (R10)(DI*1), Z0
 	VADDPS  Z0, Z2, Z0
 	VMOVUPS Z0, (R10)(DI*1)
-	JMP     done46
+	JMP     done65
 
-plain45:
+plain64:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done46:
+done65:
 	ADDQ $0x40, CX
-	JMP  loop40
+	JMP  loop59
 
-rest41:
+rest60:
 	TESTQ     R9, R9
-	JZ        done42
+	JZ        done61
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R11
 	VMOVUPS.Z (R10), K1, Z0
@@ -1348,22 +1924,22 @@ rest41:
 	VADDPS    Z4, Z2, Z2
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain47
+	JZ        plain66
 	VMOVUPS.Z (R10), K1, Z3
 	VADDPS    Z3, Z1, Z3
 	VMOVUPS   Z3, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z1
 	VADDPS    Z1, Z2, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*1)
-	JMP       done48
+	JMP       done67
 
-plain47:
+plain66:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done48:
+done67:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   192(AX), Z2
@@ -1377,29 +1953,29 @@ done48:
 	VADDPS    Z4, Z2, Z2
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain49
+	JZ        plain68
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z0
 	VADDPS    Z0, Z2, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*1)
-	JMP       done50
+	JMP       done69
 
-plain49:
+plain68:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done50:
-done42:
+done69:
+done61:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile39
+	JNZ  tile58
 	VZEROUPPER
 	RET
 
@@ -1424,9 +2000,9 @@ TEXT ·weights3of4AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop51:
+loop70:
 	CMPQ         CX, R8
-	JGE          rest52
+	JGE          rest71
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -1561,11 +2137,11 @@ loop51:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, (R10)(R11*1)
 	ADDQ         $0x40, CX
-	JMP          loop51
+	JMP          loop70
 
-rest52:
+rest71:
 	TESTQ        R9, R9
-	JZ           done53
+	JZ           done72
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -1700,27 +2276,9 @@ rest52:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, K1, (CX)(AX*1)
 
-done53:
+done72:
 	VZEROUPPER
 	RET
-
-DATA cAVX512bf800000<>+0(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+4(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+8(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+12(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+16(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+20(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+24(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+28(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+32(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+36(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+40(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+44(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+48(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+52(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+56(SB)/4, $0xbf800000
-DATA cAVX512bf800000<>+60(SB)/4, $0xbf800000
-GLOBL cAVX512bf800000<>(SB), RODATA|NOPTR, $64
 
 // func output3of4AVX512(dst *float32, row int, pixel int, dstTile int, src *float32, plane int, srcTile int, tiles int, n int, bias *float32, add int, temp *float32)
 // Requires: AVX, AVX512F
@@ -1744,12 +2302,12 @@ TEXT ·output3of4AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile54:
+tile73:
 	XORQ CX, CX
 
-loop55:
+loop74:
 	CMPQ    CX, R8
-	JGE     rest56
+	JGE     rest75
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R11
 	VMOVUPS (R10), Z0
@@ -1834,7 +2392,7 @@ loop55:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain58
+	JZ      plain77
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -1844,9 +2402,9 @@ loop55:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done59
+	JMP     done78
 
-plain58:
+plain77:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1854,7 +2412,7 @@ plain58:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done59:
+done78:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 256(AX), Z2
@@ -1869,7 +2427,7 @@ done59:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain60
+	JZ      plain79
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -1879,9 +2437,9 @@ done59:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done61
+	JMP     done80
 
-plain60:
+plain79:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1889,7 +2447,7 @@ plain60:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done61:
+done80:
 	ADDQ    R11, R10
 	VMOVUPS 128(AX), Z1
 	VMOVUPS 320(AX), Z2
@@ -1904,7 +2462,7 @@ done61:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain62
+	JZ      plain81
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
@@ -1914,9 +2472,9 @@ done61:
 	VMOVUPS (R10)(DI*2), Z0
 	VADDPS  Z0, Z3, Z0
 	VMOVUPS Z0, (R10)(DI*2)
-	JMP     done63
+	JMP     done82
 
-plain62:
+plain81:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -1924,13 +2482,13 @@ plain62:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done63:
+done82:
 	ADDQ $0x40, CX
-	JMP  loop55
+	JMP  loop74
 
-rest56:
+rest75:
 	TESTQ     R9, R9
-	JZ        done57
+	JZ        done76
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R11
 	VMOVUPS.Z (R10), K1, Z0
@@ -2015,7 +2573,7 @@ rest56:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain64
+	JZ        plain83
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -2025,9 +2583,9 @@ rest56:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done65
+	JMP       done84
 
-plain64:
+plain83:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2035,7 +2593,7 @@ plain64:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done65:
+done84:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   256(AX), Z2
@@ -2050,7 +2608,7 @@ done65:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain66
+	JZ        plain85
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -2060,9 +2618,9 @@ done65:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done67
+	JMP       done86
 
-plain66:
+plain85:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2070,7 +2628,7 @@ plain66:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done67:
+done86:
 	ADDQ      CX, R10
 	VMOVUPS   128(AX), Z1
 	VMOVUPS   320(AX), Z2
@@ -2085,7 +2643,7 @@ done67:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain68
+	JZ        plain87
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
@@ -2095,9 +2653,9 @@ done67:
 	VMOVUPS.Z (R10)(DI*2), K1, Z0
 	VADDPS    Z0, Z3, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*2)
-	JMP       done69
+	JMP       done88
 
-plain68:
+plain87:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2105,14 +2663,14 @@ plain68:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done69:
-done57:
+done88:
+done76:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile54
+	JNZ  tile73
 	VZEROUPPER
 	RET
 
@@ -2137,9 +2695,9 @@ TEXT ·weights2of4AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop70:
+loop89:
 	CMPQ         CX, R8
-	JGE          rest71
+	JGE          rest90
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -2241,11 +2799,11 @@ loop70:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, (R10)(R11*1)
 	ADDQ         $0x40, CX
-	JMP          loop70
+	JMP          loop89
 
-rest71:
+rest90:
 	TESTQ        R9, R9
-	JZ           done72
+	JZ           done91
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -2347,7 +2905,7 @@ rest71:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, K1, (CX)(AX*1)
 
-done72:
+done91:
 	VZEROUPPER
 	RET
 
@@ -2373,12 +2931,12 @@ TEXT ·input6AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile73:
+tile92:
 	XORQ CX, CX
 
-loop74:
+loop93:
 	CMPQ         CX, R8
-	JGE          rest75
+	JGE          rest94
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -2842,11 +3400,11 @@ loop74:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop74
+	JMP          loop93
 
-rest75:
+rest94:
 	TESTQ        R9, R9
-	JZ           done76
+	JZ           done95
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -3310,13 +3868,13 @@ rest75:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, K1, (R11)
 
-done76:
+done95:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile73
+	JNZ  tile92
 	VZEROUPPER
 	RET
 
@@ -3432,12 +3990,12 @@ TEXT ·output4of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile77:
+tile96:
 	XORQ CX, CX
 
-loop78:
+loop97:
 	CMPQ        CX, R8
-	JGE         rest79
+	JGE         rest98
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -3638,7 +4196,7 @@ loop78:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain81
+	JZ          plain100
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -3651,9 +4209,9 @@ loop78:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done82
+	JMP         done101
 
-plain81:
+plain100:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3663,7 +4221,7 @@ plain81:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done82:
+done101:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     320(AX), Z2
@@ -3687,7 +4245,7 @@ done82:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain83
+	JZ          plain102
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -3700,9 +4258,9 @@ done82:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done84
+	JMP         done103
 
-plain83:
+plain102:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3712,7 +4270,7 @@ plain83:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done84:
+done103:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -3736,7 +4294,7 @@ done84:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain85
+	JZ          plain104
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -3749,9 +4307,9 @@ done84:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done86
+	JMP         done105
 
-plain85:
+plain104:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3761,7 +4319,7 @@ plain85:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done86:
+done105:
 	ADDQ        R11, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -3785,7 +4343,7 @@ done86:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain87
+	JZ          plain106
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -3798,9 +4356,9 @@ done86:
 	VMOVUPS     (R10)(R12*1), Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, (R10)(R12*1)
-	JMP         done88
+	JMP         done107
 
-plain87:
+plain106:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -3810,13 +4368,13 @@ plain87:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done88:
+done107:
 	ADDQ $0x40, CX
-	JMP  loop78
+	JMP  loop97
 
-rest79:
+rest98:
 	TESTQ       R9, R9
-	JZ          done80
+	JZ          done99
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -4017,7 +4575,7 @@ rest79:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain89
+	JZ          plain108
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -4030,9 +4588,9 @@ rest79:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done90
+	JMP         done109
 
-plain89:
+plain108:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4042,7 +4600,7 @@ plain89:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done90:
+done109:
 	ADDQ        CX, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     320(AX), Z2
@@ -4066,7 +4624,7 @@ done90:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain91
+	JZ          plain110
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -4079,9 +4637,9 @@ done90:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done92
+	JMP         done111
 
-plain91:
+plain110:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4091,7 +4649,7 @@ plain91:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done92:
+done111:
 	ADDQ        CX, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -4115,7 +4673,7 @@ done92:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain93
+	JZ          plain112
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -4128,9 +4686,9 @@ done92:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done94
+	JMP         done113
 
-plain93:
+plain112:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4140,7 +4698,7 @@ plain93:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done94:
+done113:
 	ADDQ        CX, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -4164,7 +4722,7 @@ done94:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain95
+	JZ          plain114
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -4177,9 +4735,9 @@ done94:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, K1, (R10)(R11*1)
-	JMP         done96
+	JMP         done115
 
-plain95:
+plain114:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4189,14 +4747,14 @@ plain95:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done96:
-done80:
+done115:
+done99:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile77
+	JNZ  tile96
 	VZEROUPPER
 	RET
 
@@ -4275,9 +4833,9 @@ TEXT ·weights3of6AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop97:
+loop116:
 	CMPQ         CX, R8
-	JGE          rest98
+	JGE          rest117
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -4543,11 +5101,11 @@ loop97:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop97
+	JMP          loop116
 
-rest98:
+rest117:
 	TESTQ        R9, R9
-	JZ           done99
+	JZ           done118
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -4813,7 +5371,7 @@ rest98:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, K1, (DX)
 
-done99:
+done118:
 	VZEROUPPER
 	RET
 
@@ -4947,12 +5505,12 @@ TEXT ·output5of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile100:
+tile119:
 	XORQ CX, CX
 
-loop101:
+loop120:
 	CMPQ        CX, R8
-	JGE         rest102
+	JGE         rest121
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -5173,7 +5731,7 @@ loop101:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain104
+	JZ          plain123
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5189,9 +5747,9 @@ loop101:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done105
+	JMP         done124
 
-plain104:
+plain123:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5203,7 +5761,7 @@ plain104:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done105:
+done124:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -5229,7 +5787,7 @@ done105:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain106
+	JZ          plain125
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5245,9 +5803,9 @@ done105:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done107
+	JMP         done126
 
-plain106:
+plain125:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5259,7 +5817,7 @@ plain106:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done107:
+done126:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -5285,7 +5843,7 @@ done107:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain108
+	JZ          plain127
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5301,9 +5859,9 @@ done107:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done109
+	JMP         done128
 
-plain108:
+plain127:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5315,7 +5873,7 @@ plain108:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done109:
+done128:
 	ADDQ        R11, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     512(AX), Z2
@@ -5341,7 +5899,7 @@ done109:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain110
+	JZ          plain129
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5357,9 +5915,9 @@ done109:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done111
+	JMP         done130
 
-plain110:
+plain129:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5371,7 +5929,7 @@ plain110:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done111:
+done130:
 	ADDQ        R11, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
@@ -5397,7 +5955,7 @@ done111:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain112
+	JZ          plain131
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -5413,9 +5971,9 @@ done111:
 	VMOVUPS     (R10)(DI*4), Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, (R10)(DI*4)
-	JMP         done113
+	JMP         done132
 
-plain112:
+plain131:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5427,13 +5985,13 @@ plain112:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done113:
+done132:
 	ADDQ $0x40, CX
-	JMP  loop101
+	JMP  loop120
 
-rest102:
+rest121:
 	TESTQ       R9, R9
-	JZ          done103
+	JZ          done122
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -5654,7 +6212,7 @@ rest102:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain114
+	JZ          plain133
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -5670,9 +6228,9 @@ rest102:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done115
+	JMP         done134
 
-plain114:
+plain133:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5684,7 +6242,7 @@ plain114:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done115:
+done134:
 	ADDQ        CX, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -5710,7 +6268,7 @@ done115:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain116
+	JZ          plain135
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -5726,9 +6284,9 @@ done115:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done117
+	JMP         done136
 
-plain116:
+plain135:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5740,7 +6298,7 @@ plain116:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done117:
+done136:
 	ADDQ        CX, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -5766,7 +6324,7 @@ done117:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain118
+	JZ          plain137
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -5782,9 +6340,9 @@ done117:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done119
+	JMP         done138
 
-plain118:
+plain137:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5796,7 +6354,7 @@ plain118:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done119:
+done138:
 	ADDQ        CX, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     512(AX), Z2
@@ -5822,7 +6380,7 @@ done119:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain120
+	JZ          plain139
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -5838,9 +6396,9 @@ done119:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done121
+	JMP         done140
 
-plain120:
+plain139:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5852,7 +6410,7 @@ plain120:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done121:
+done140:
 	ADDQ        CX, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
@@ -5878,7 +6436,7 @@ done121:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain122
+	JZ          plain141
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -5894,9 +6452,9 @@ done121:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, K1, (R10)(DI*4)
-	JMP         done123
+	JMP         done142
 
-plain122:
+plain141:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5908,14 +6466,14 @@ plain122:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done123:
-done103:
+done142:
+done122:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile100
+	JNZ  tile119
 	VZEROUPPER
 	RET
 
@@ -5976,9 +6534,9 @@ TEXT ·weights2of6AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop124:
+loop143:
 	CMPQ         CX, R8
-	JGE          rest125
+	JGE          rest144
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -6190,11 +6748,11 @@ loop124:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop124
+	JMP          loop143
 
-rest125:
+rest144:
 	TESTQ        R9, R9
-	JZ           done126
+	JZ           done145
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -6406,7 +6964,7 @@ rest125:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, K1, (DX)
 
-done126:
+done145:
 	VZEROUPPER
 	RET
 
@@ -6420,9 +6978,9 @@ TEXT ·tile1xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop127:
+loop146:
 	CMPQ         AX, $0x04
-	JLT          rest128
+	JLT          rest147
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -6446,11 +7004,11 @@ loop127:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop127
+	JMP          loop146
 
-rest128:
+rest147:
 	TESTQ        AX, AX
-	JZ           done129
+	JZ           done148
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -6459,9 +7017,9 @@ rest128:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest128
+	JMP          rest147
 
-done129:
+done148:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6474,13 +7032,13 @@ done129:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), CX
 	TESTQ   CX, CX
-	JNZ     adding130
+	JNZ     adding149
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	VZEROUPPER
 	RET
 
-adding130:
+adding149:
 	VMOVUPS.Z (AX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6502,9 +7060,9 @@ TEXT ·tile2xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop131:
+loop150:
 	CMPQ         AX, $0x04
-	JLT          rest132
+	JLT          rest151
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -6540,11 +7098,11 @@ loop131:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop131
+	JMP          loop150
 
-rest132:
+rest151:
 	TESTQ        AX, AX
-	JZ           done133
+	JZ           done152
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -6556,9 +7114,9 @@ rest132:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest132
+	JMP          rest151
 
-done133:
+done152:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6571,7 +7129,7 @@ done133:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding134
+	JNZ     adding153
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6580,7 +7138,7 @@ done133:
 	VZEROUPPER
 	RET
 
-adding134:
+adding153:
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6611,9 +7169,9 @@ TEXT ·tile3xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop135:
+loop154:
 	CMPQ         AX, $0x04
-	JLT          rest136
+	JLT          rest155
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -6661,11 +7219,11 @@ loop135:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop135
+	JMP          loop154
 
-rest136:
+rest155:
 	TESTQ        AX, AX
-	JZ           done137
+	JZ           done156
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -6680,9 +7238,9 @@ rest136:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest136
+	JMP          rest155
 
-done137:
+done156:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6695,7 +7253,7 @@ done137:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding138
+	JNZ     adding157
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6707,7 +7265,7 @@ done137:
 	VZEROUPPER
 	RET
 
-adding138:
+adding157:
 	VMOVUPS.Z (AX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6748,9 +7306,9 @@ TEXT ·tile4xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop139:
+loop158:
 	CMPQ         AX, $0x04
-	JLT          rest140
+	JLT          rest159
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -6810,11 +7368,11 @@ loop139:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop139
+	JMP          loop158
 
-rest140:
+rest159:
 	TESTQ        AX, AX
-	JZ           done141
+	JZ           done160
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -6832,9 +7390,9 @@ rest140:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest140
+	JMP          rest159
 
-done141:
+done160:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6847,7 +7405,7 @@ done141:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding142
+	JNZ     adding161
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -6862,7 +7420,7 @@ done141:
 	VZEROUPPER
 	RET
 
-adding142:
+adding161:
 	VMOVUPS.Z (AX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6912,9 +7470,9 @@ TEXT ·tile5xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop143:
+loop162:
 	CMPQ         AX, $0x04
-	JLT          rest144
+	JLT          rest163
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -6986,11 +7544,11 @@ loop143:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop143
+	JMP          loop162
 
-rest144:
+rest163:
 	TESTQ        AX, AX
-	JZ           done145
+	JZ           done164
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -7011,9 +7569,9 @@ rest144:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest144
+	JMP          rest163
 
-done145:
+done164:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7026,7 +7584,7 @@ done145:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding146
+	JNZ     adding165
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7044,7 +7602,7 @@ done145:
 	VZEROUPPER
 	RET
 
-adding146:
+adding165:
 	VMOVUPS.Z (AX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7105,9 +7663,9 @@ TEXT ·tile6xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop147:
+loop166:
 	CMPQ         AX, $0x04
-	JLT          rest148
+	JLT          rest167
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -7192,11 +7750,11 @@ loop147:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop147
+	JMP          loop166
 
-rest148:
+rest167:
 	TESTQ        AX, AX
-	JZ           done149
+	JZ           done168
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -7221,9 +7779,9 @@ rest148:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest148
+	JMP          rest167
 
-done149:
+done168:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7236,7 +7794,7 @@ done149:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding150
+	JNZ     adding169
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7257,7 +7815,7 @@ done149:
 	VZEROUPPER
 	RET
 
-adding150:
+adding169:
 	VMOVUPS.Z (AX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7327,9 +7885,9 @@ TEXT ·tile7xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop151:
+loop170:
 	CMPQ         AX, $0x04
-	JLT          rest152
+	JLT          rest171
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -7426,11 +7984,11 @@ loop151:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop151
+	JMP          loop170
 
-rest152:
+rest171:
 	TESTQ        AX, AX
-	JZ           done153
+	JZ           done172
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -7458,9 +8016,9 @@ rest152:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest152
+	JMP          rest171
 
-done153:
+done172:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7473,7 +8031,7 @@ done153:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding154
+	JNZ     adding173
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7497,7 +8055,7 @@ done153:
 	VZEROUPPER
 	RET
 
-adding154:
+adding173:
 	VMOVUPS.Z (AX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7576,9 +8134,9 @@ TEXT ·tile8xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop155:
+loop174:
 	CMPQ         AX, $0x04
-	JLT          rest156
+	JLT          rest175
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -7687,11 +8245,11 @@ loop155:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop155
+	JMP          loop174
 
-rest156:
+rest175:
 	TESTQ        AX, AX
-	JZ           done157
+	JZ           done176
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -7722,9 +8280,9 @@ rest156:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest156
+	JMP          rest175
 
-done157:
+done176:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7737,7 +8295,7 @@ done157:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding158
+	JNZ     adding177
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7764,7 +8322,7 @@ done157:
 	VZEROUPPER
 	RET
 
-adding158:
+adding177:
 	VMOVUPS.Z (AX), K1, Z16
 	VADDPS    Z16, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7852,9 +8410,9 @@ TEXT ·tile9xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop159:
+loop178:
 	CMPQ         AX, $0x04
-	JLT          rest160
+	JLT          rest179
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -7975,11 +8533,11 @@ loop159:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop159
+	JMP          loop178
 
-rest160:
+rest179:
 	TESTQ        AX, AX
-	JZ           done161
+	JZ           done180
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -8013,9 +8571,9 @@ rest160:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest160
+	JMP          rest179
 
-done161:
+done180:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8028,7 +8586,7 @@ done161:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding162
+	JNZ     adding181
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8058,7 +8616,7 @@ done161:
 	VZEROUPPER
 	RET
 
-adding162:
+adding181:
 	VMOVUPS.Z (AX), K1, Z18
 	VADDPS    Z18, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8155,9 +8713,9 @@ TEXT ·tile10xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop163:
+loop182:
 	CMPQ         AX, $0x04
-	JLT          rest164
+	JLT          rest183
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -8290,11 +8848,11 @@ loop163:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop163
+	JMP          loop182
 
-rest164:
+rest183:
 	TESTQ        AX, AX
-	JZ           done165
+	JZ           done184
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -8331,9 +8889,9 @@ rest164:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest164
+	JMP          rest183
 
-done165:
+done184:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8346,7 +8904,7 @@ done165:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding166
+	JNZ     adding185
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8379,7 +8937,7 @@ done165:
 	VZEROUPPER
 	RET
 
-adding166:
+adding185:
 	VMOVUPS.Z (AX), K1, Z20
 	VADDPS    Z20, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8487,9 +9045,9 @@ TEXT ·tile11xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop167:
+loop186:
 	CMPQ         AX, $0x04
-	JLT          rest168
+	JLT          rest187
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -8635,11 +9193,11 @@ loop167:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop167
+	JMP          loop186
 
-rest168:
+rest187:
 	TESTQ        AX, AX
-	JZ           done169
+	JZ           done188
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -8680,9 +9238,9 @@ rest168:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest168
+	JMP          rest187
 
-done169:
+done188:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8695,7 +9253,7 @@ done169:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding170
+	JNZ     adding189
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8731,7 +9289,7 @@ done169:
 	VZEROUPPER
 	RET
 
-adding170:
+adding189:
 	VMOVUPS.Z (AX), K1, Z22
 	VADDPS    Z22, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8848,9 +9406,9 @@ TEXT ·tile12xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop171:
+loop190:
 	CMPQ         AX, $0x04
-	JLT          rest172
+	JLT          rest191
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -9008,11 +9566,11 @@ loop171:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop171
+	JMP          loop190
 
-rest172:
+rest191:
 	TESTQ        AX, AX
-	JZ           done173
+	JZ           done192
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -9056,9 +9614,9 @@ rest172:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest172
+	JMP          rest191
 
-done173:
+done192:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9071,7 +9629,7 @@ done173:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding174
+	JNZ     adding193
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -9110,7 +9668,7 @@ done173:
 	VZEROUPPER
 	RET
 
-adding174:
+adding193:
 	VMOVUPS.Z (AX), K1, Z24
 	VADDPS    Z24, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -9236,9 +9794,9 @@ TEXT ·tile13xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop175:
+loop194:
 	CMPQ         AX, $0x04
-	JLT          rest176
+	JLT          rest195
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -9408,11 +9966,11 @@ loop175:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop175
+	JMP          loop194
 
-rest176:
+rest195:
 	TESTQ        AX, AX
-	JZ           done177
+	JZ           done196
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -9459,9 +10017,9 @@ rest176:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest176
+	JMP          rest195
 
-done177:
+done196:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9474,7 +10032,7 @@ done177:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding178
+	JNZ     adding197
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -9516,7 +10074,7 @@ done177:
 	VZEROUPPER
 	RET
 
-adding178:
+adding197:
 	VMOVUPS.Z (AX), K1, Z26
 	VADDPS    Z26, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -9651,9 +10209,9 @@ TEXT ·tile14xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop179:
+loop198:
 	CMPQ         AX, $0x04
-	JLT          rest180
+	JLT          rest199
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -9835,11 +10393,11 @@ loop179:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop179
+	JMP          loop198
 
-rest180:
+rest199:
 	TESTQ        AX, AX
-	JZ           done181
+	JZ           done200
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -9889,9 +10447,9 @@ rest180:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest180
+	JMP          rest199
 
-done181:
+done200:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9904,7 +10462,7 @@ done181:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding182
+	JNZ     adding201
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -9949,7 +10507,7 @@ done181:
 	VZEROUPPER
 	RET
 
-adding182:
+adding201:
 	VMOVUPS.Z (AX), K1, Z28
 	VADDPS    Z28, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)

@@ -28,9 +28,9 @@ type Set struct {
 	scale   func(x []float32, factor float32)
 	expSum  func(x []float32, largest float32) float32
 	tanh    func(x []float32)
-	input   map[int]inputFunc   // by N
-	output  map[int]outputFunc  // by M
-	weights map[int]weightsFunc // by M
+	input   map[int]inputFunc     // by N
+	output  map[[2]int]outputFunc // by M and N
+	weights map[[2]int]weightsFunc
 }
 
 type (
@@ -44,11 +44,13 @@ var Generic = &Set{
 	Name: "generic", Rows: 4,
 	gemm: gemmGeneric, affine: affineGeneric, addRows: addRowsGeneric, maxPool: maxPoolGeneric, dots: dotsGeneric, largest: largestGeneric,
 	scale: scaleGeneric, expSum: expSumGeneric, tanh: tanhGeneric,
-	input: map[int]inputFunc{4: inputGeneric, 6: inputGeneric},
-	output: map[int]outputFunc{
-		2: outputGeneric, 3: outputGeneric, 4: outputGeneric, 5: outputGeneric,
+	input: map[int]inputFunc{3: inputGeneric, 4: inputGeneric, 6: inputGeneric},
+	output: map[[2]int]outputFunc{
+		{2, 3}: outputGeneric, {2, 4}: outputGeneric, {3, 4}: outputGeneric, {4, 6}: outputGeneric, {5, 6}: outputGeneric,
 	},
-	weights: map[int]weightsFunc{2: weightsGeneric, 3: weightsGeneric, 4: weightsGeneric, 5: weightsGeneric},
+	weights: map[[2]int]weightsFunc{
+		{2, 3}: weightsGeneric, {2, 4}: weightsGeneric, {3, 4}: weightsGeneric, {4, 6}: weightsGeneric, {5, 6}: weightsGeneric,
+	},
 }
 
 // Names are all sets, whether this processor has them or not.

@@ -60,13 +60,16 @@ func maxPoolGeneric(dst []float32, dstStep int, src []float32, pixel, row, count
 	}
 }
 
-// Exponentials replaces x by exp(x - its largest value) and returns their sum: a softmax
-// before its division.
-func (s *Set) Exponentials(x []float32) float32 {
+// Largest is the maximum of at least one value.
+func (s *Set) Largest(x []float32) float32 { return s.largest(x) }
+
+// Exponentials replaces x by exp(x - largest) and returns their sum: a softmax before its
+// division. No x is larger.
+func (s *Set) Exponentials(x []float32, largest float32) float32 {
 	if len(x) == 0 {
 		return 0
 	}
-	return s.expSum(x, s.largest(x))
+	return s.expSum(x, largest)
 }
 
 // Scale multiplies x by a factor.

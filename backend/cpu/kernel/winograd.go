@@ -14,13 +14,14 @@ type Winograd struct {
 // points are where the polynomials are evaluated, by N; infinity is the last. Those of 6
 // keep the error of F(4x4,3x3) near twice that of a direct sum; 1, -1, 2, -2 give four times.
 var points = map[int][]float64{
+	3: {0, 1},
 	4: {0, 1, -1},
 	6: {0, math.Sqrt2 / 2, -math.Sqrt2 / 2, math.Sqrt2, -math.Sqrt2},
 }
 
-// Winograds are the fast convolutions that have kernels: two for 3x3, and two for the 2x2
+// Winograds are the fast convolutions that have kernels: two for 3x3, and three for the 2x2
 // that are left of a 3x3 after an upsampling.
-var Winograds = []*Winograd{newWinograd(2, 3), newWinograd(3, 2), newWinograd(4, 3), newWinograd(5, 2)}
+var Winograds = []*Winograd{newWinograd(2, 2), newWinograd(2, 3), newWinograd(3, 2), newWinograd(4, 3), newWinograd(5, 2)}
 
 // newWinograd evaluates the construction of Toom and Cook at the points.
 func newWinograd(m, r int) *Winograd {
@@ -78,7 +79,7 @@ func (s *Set) Weights(w *Winograd, dst []float32, plane int, src []float32, tap,
 		return
 	}
 	_, _, _ = dst[(w.N*w.N-1)*plane+n-1], src[(w.R*w.R-1)*tap+n-1], temp[Temp-1]
-	s.weights[w.M](w, dst, plane, src, tap, n, temp)
+	s.weights[[2]int{w.M, w.N}](w, dst, plane, src, tap, n, temp)
 }
 
 // weightsGeneric is the plain form of Weights.
@@ -147,7 +148,7 @@ func (s *Set) Output(w *Winograd, t Tiles, dst, src, bias []float32, add bool, t
 		return
 	}
 	_, _, _, _ = dst[t.last(w.M)-1], src[t.lastPlane(w.N*w.N)-1], bias[t.Channels-1], temp[Temp-1]
-	s.output[w.M](w, t, dst, src, bias, add, temp)
+	s.output[[2]int{w.M, w.N}](w, t, dst, src, bias, add, temp)
 }
 
 // inputGeneric is the plain form of Input.
