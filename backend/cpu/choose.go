@@ -14,7 +14,7 @@ const (
 )
 
 // price is how many products a byte of packed weights must save to be worth its memory.
-const price = 8
+const price = 6
 
 // chooseMethod picks the cheapest way to compute a convolution of a view.
 func chooseMethod(size int, in view, outs int) method {

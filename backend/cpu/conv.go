@@ -49,12 +49,10 @@ func (s *convStep) scale() int {
 
 func (s *convStep) run(e *env) error { return s.method.run(e, s) }
 
-// begin writes bias and residual to the output pixels (y, x), (y, x+step), ..., n channels from col.
-func (s *convStep) begin(e *env, y, x, step, count, col, n int) {
-	out := e.values(s.out)
-	width := s.scale() * s.in.w
-	dst, bias := out[(y*width+x)*s.outs+col:], s.bias[col:]
-	k := e.program.kernels
+// begin writes bias and residual of the output pixels (y, x), (y, x+step), ..., n channels
+// from col, to dst, whose pixels lie step·outs values apart.
+func (s *convStep) begin(e *env, dst []float32, y, x, step, count, col, n int) {
+	k, bias := e.program.kernels, s.bias[col:]
 	if s.residual == nil {
 		k.AddRows(dst, step*s.outs, bias, 0, count, n, e.program.zeros)
 		return
@@ -77,24 +75,25 @@ func (s *convStep) begin(e *env, y, x, step, count, col, n int) {
 }
 
 // beginPixels is begin for count pixels in the order of memory.
-func (s *convStep) beginPixels(e *env, from, count, col, n int) {
+func (s *convStep) beginPixels(e *env, dst []float32, from, count, col, n int) {
 	if s.residual == nil || !s.residual.up {
-		k, out := e.program.kernels, e.values(s.out)
-		src, step, bias := s.bias[col:], 0, e.program.zeros
-		if s.residual != nil {
-			r := s.residual.reader(e)
-			src, step, bias = r.data[from*r.stride+col:], r.stride, s.bias[col:]
-		}
-		k.AddRows(out[from*s.outs+col:], s.outs, src, step, count, n, bias)
+		s.begin(e, dst, 0, from, 1, count, col, n) // rows follow one another
 		return
 	}
 	width := s.scale() * s.in.w
 	for count > 0 {
 		y, x := from/width, from%width
 		run := min(count, width-x)
-		s.begin(e, y, x, 1, run, col, n)
-		from, count = from+run, count-run
+		s.begin(e, dst, y, x, 1, run, col, n)
+		if count -= run; count > 0 {
+			from, dst = from+run, dst[run*s.outs:]
+		}
 	}
+}
+
+// at is the output from a pixel and a channel on.
+func (s *convStep) at(e *env, y, x, col int) []float32 {
+	return e.values(s.out)[(y*s.scale()*s.in.w+x)*s.outs+col:]
 }
 
 // finish applies tanh to count pixels in the order of memory.

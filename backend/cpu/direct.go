@@ -75,8 +75,9 @@ func (d *direct) run(e *env, s *convStep) error {
 		from, to := block(item / cols % blocks)
 		n := min(width, s.outs-col)
 		if d.phases[phase].scale == 1 {
-			s.beginPixels(e, from, to-from, col, n)
-			d.products(e, worker, in, phase, from, to-from, col, n, e.values(s.out)[from*s.outs+col:], s.outs)
+			out := s.at(e, 0, from, col)
+			s.beginPixels(e, out, from, to-from, col, n)
+			d.products(e, worker, in, phase, from, to-from, col, n, out, s.outs)
 		} else {
 			d.scattered(e, s, worker, in, phase, from, to-from, col, n)
 		}
@@ -102,19 +103,17 @@ func (d *direct) scattered(e *env, s *convStep, worker int, in reader, phase, ro
 	c := e.scratch[worker][rowsBlock*(min(depthBlock, d.depth())+rowGap):][:m*ldc]
 	clear(c)
 	d.products(e, worker, in, phase, row, m, col, n, c, ldc)
-	out, width := e.values(s.out), 2*in.w
 	for i := 0; i < m; {
 		y, x := (row+i)/in.w, (row+i)%in.w
 		run := min(m-i, in.w-x)
 		y, x = 2*y+p.dy, 2*x+p.dx
-		s.begin(e, y, x, 2, run, col, n)
+		out := s.at(e, y, x, col)
+		s.begin(e, out, y, x, 2, run, col, n)
 		for j := range run {
-			dst := out[(y*width+x+2*j)*s.outs+col:]
+			dst := out[2*j*s.outs:]
 			k.AddRows(dst, 0, c[(i+j)*ldc:], 0, 1, n, dst)
-		}
-		if s.tanh {
-			for j := range run {
-				k.Tanh(out[(y*width+x+2*j)*s.outs+col:][:n])
+			if s.tanh {
+				k.Tanh(dst[:n])
 			}
 		}
 		i += run

@@ -355,6 +355,8 @@ func (l *lowering) conv(n *graph.Node, in view) {
 	if u := l.onlyUser(n); u != nil && u.Op == graph.Slice {
 		s.from, s.to, s.outs = u.Start, u.Start+u.Len, u.Len
 	}
+	s.method = chooseMethod(size, in, s.outs)
+	l.needScratch(s.method.scratch())
 	lazyUp := size == 1 && in.up
 	if sum := l.onlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
 		l.pending[sum] = s
@@ -363,7 +365,10 @@ func (l *lowering) conv(n *graph.Node, in view) {
 	}
 	if size == 1 && s.to == 0 {
 		s.nodes, s.outs = l.siblings(n, lazyUp)
+		s.method = chooseMethod(size, in, s.outs)
+		l.needScratch(s.method.scratch())
 	}
+	l.absorb(s, n)
 	out := l.emitConv(s, lazyUp)
 	if len(s.nodes) == 1 {
 		l.owner[n] = s
@@ -379,6 +384,35 @@ func (l *lowering) conv(n *graph.Node, in view) {
 		at += part.c
 	}
 	l.packConv(s)
+}
+
+// absorb lets a narrow convolution compute the 1x1 convolution that its input comes from, if
+// nothing else needs that.
+func (l *lowering) absorb(s *convStep, n *graph.Node) {
+	narrow, ok := s.method.(*narrow)
+	if !ok || len(l.mapSteps) == 0 {
+		return
+	}
+	last := len(l.mapSteps) - 1
+	before, ok := l.mapSteps[last].(*convStep)
+	if !ok || before.out != s.in.buf || before.size != 1 || before.tanh || s.in.c != before.outs || s.in.up {
+		return
+	}
+	for x := n.In[0]; x.Op != graph.Conv && x.Op != graph.Add && x.Op != graph.AddScaled; x = x.In[0] {
+		if l.onlyUser(x) == nil || x.Op != graph.Norm && x.Op != graph.ReLU {
+			return
+		}
+		if l.onlyUser(x.In[0]) != x {
+			return
+		}
+	}
+	if l.onlyUser(n.In[0]) != n {
+		return
+	}
+	l.mapSteps = l.mapSteps[:last]
+	before.out.size = 0
+	narrow.before = before
+	l.needScratch(narrow.scratch())
 }
 
 // hosts reports whether a convolution can store the sum that uses it.
@@ -406,18 +440,24 @@ func (l *lowering) emitConv(s *convStep, lazyUp bool) view {
 	scale := s.scale()
 	out := l.newMap(s.outs, scale*s.in.h, scale*s.in.w)
 	s.out = out.buf
-	reads := []view{s.in}
-	if s.residual != nil {
-		reads = append(reads, *s.residual)
+	reads := s.reads()
+	if narrow, ok := s.method.(*narrow); ok && narrow.before != nil {
+		reads = append(reads, narrow.before.reads()...)
 	}
 	l.emit(s, []*buffer{out.buf}, reads...)
 	out.up = lazyUp
 	return out
 }
 
+// reads are the views that a convolution needs.
+func (s *convStep) reads() []view {
+	if s.residual == nil {
+		return []view{s.in}
+	}
+	return []view{s.in, *s.residual}
+}
+
 func (l *lowering) packConv(s *convStep) {
-	s.method = chooseMethod(s.size, s.in, s.outs)
-	l.needScratch(s.method.scratch())
 	l.packers = append(l.packers, func() error { return s.pack(l.w, l.kernels) })
 }
 

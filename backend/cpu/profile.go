@@ -49,6 +49,10 @@ func (s *convStep) describe() backend.Layer {
 	for _, n := range s.nodes {
 		l.FLOPs += n.FLOPs()
 	}
+	if n, ok := s.method.(*narrow); ok && n.before != nil {
+		before := n.before.describe()
+		l.FLOPs, l.Done, l.Bytes, l.Method = l.FLOPs+before.FLOPs, l.Done+before.Done, l.Bytes+before.Bytes, l.Method+" after 1x1"
+	}
 	return l
 }
 

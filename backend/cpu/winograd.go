@@ -185,7 +185,7 @@ func (j *tilesJob) store(number, ty, tx, count, col, n int) {
 	at := func(y, x int) int { return (ty*m+y)*row + (tx*m+x)*pixel + (p.dy*p.scale*j.width+p.dx)*s.outs + col }
 	if s.residual != nil {
 		for y := range high {
-			s.begin(j.e, (ty*m+y)*p.scale+p.dy, tx*m*p.scale+p.dx, p.scale, wide, col, n)
+			s.begin(j.e, out[at(y, 0):], (ty*m+y)*p.scale+p.dy, tx*m*p.scale+p.dx, p.scale, wide, col, n)
 		}
 	}
 	from := j.m[number*kernel.NR:]
