@@ -76,6 +76,7 @@ type documents struct {
 	Bench       benchJSON   `json:"bench"`
 	Peers       peersJSON   `json:"peers"`
 	PeersRun    peerRunJSON `json:"peers run"`
+	Serve       serveJSON   `json:"serve"`
 	Env         envJSON     `json:"env"`
 	Error       errorJSON   `json:"any verb that fails"`
 }

@@ -61,7 +61,7 @@ func newEnv(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			doc.Settings = append(doc.Settings, kernels)
+			doc.Settings = append(doc.Settings, kernels, tokenSetting())
 			if doc.Backends, err = probe(cmd); err != nil {
 				return err
 			}

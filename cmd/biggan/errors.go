@@ -20,6 +20,7 @@ import (
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/render"
 	"github.com/biggan-zoo/biggan/sample"
+	"github.com/biggan-zoo/biggan/serve"
 	"github.com/biggan-zoo/biggan/verify"
 	"github.com/biggan-zoo/biggan/weights"
 )
@@ -62,6 +63,7 @@ var failures = []struct {
 	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
 	{wraps(biggan.ErrRequest, dataset.ErrPlan, labels.ErrWeight, convert.ErrUnsupported, verify.ErrIncomparable, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
+	{wraps(serve.ErrConfig), exitUsage, ""},
 	{wraps(biggan.ErrNotFound, registry.ErrUnknown), exitNotFound, "`biggan list` shows the models"},
 	{wraps(labels.ErrUnknown), exitNotFound, "`biggan classes -m MODEL QUERY` finds classes"},
 	{wraps(fs.ErrNotExist), exitNotFound, ""},

@@ -58,6 +58,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, fi
 	f.IntVar(&a.threads, "threads", 0, "threads of the CPU; 0 = one a core")
 	f.StringVar(&a.device, "device", "", "GPU, by index or name")
 	root.AddCommand(newList(a), newInfo(a), newConvert(a), newExport(a), newGenerate(a), newInterpolate(a), newReplay(a), newClasses(a), newRun(a), newScore(a), newVerify(a), newBench(a), newSynth(a), newPeers(a), newEnv(a))
+	root.AddCommand(newServe(a))
 	return root
 }
 
