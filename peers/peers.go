@@ -84,7 +84,8 @@ type Job struct {
 	Model      string   `json:"model"`      // hf: a folder with config.json and pytorch_model.bin; tfhub: a module; onnxruntime: a file
 	Input      string   `json:"input"`      // safetensors of float32: z, y and truncation, or x and y
 	Output     string   `json:"output"`     // safetensors to write: image or logit, and kept nodes; its metadata are versions
-	Keep       []string `json:"keep"`       // nodes to write as well, where the peer has them under the same name
+	Keep       []string `json:"keep"`       // nodes to write as well, where the peer has them
+	Sums       []string `json:"sums"`       // nodes that add two maps, in order: by this tfhub knows them
 	Truncation float64  `json:"truncation"` // that of Input, before it was rounded to float32
 	Threads    int      `json:"threads"`    // 0 = as many as the peer takes
 }

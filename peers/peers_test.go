@@ -65,11 +65,11 @@ func TestFailure(t *testing.T) {
 // TestJob gives a script its job and the module that it imports.
 func TestJob(t *testing.T) {
 	python, folder := fake(t, `test "$1" = -B && test -f "$2" && test -f "$(dirname "$2")/recording.py" && cat "$3" > job-seen`), t.TempDir()
-	if err := All[2].Run(t.Context(), python, folder, Job{Model: "m", Keep: []string{"a"}, Truncation: 0.437}); err != nil {
+	if err := All[2].Run(t.Context(), python, folder, Job{Model: "m", Keep: []string{"a"}, Sums: []string{"b"}, Truncation: 0.437}); err != nil {
 		t.Fatal(err)
 	}
 	seen, err := os.ReadFile(filepath.Join(folder, "job-seen"))
-	if err != nil || !strings.Contains(string(seen), `"keep":["a"],"truncation":0.437`) {
+	if err != nil || !strings.Contains(string(seen), `"keep":["a"],"sums":["b"],"truncation":0.437`) {
 		t.Errorf("%s, %v", seen, err)
 	}
 }
