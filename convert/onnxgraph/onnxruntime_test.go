@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -29,22 +31,65 @@ import (
 // tolerance is for ONNX Runtime, which computes in float32 in an order of its own.
 const tolerance = 1e-4
 
-// session runs the exported model in ONNX Runtime.
-type session struct {
-	graph               *graph.Graph
-	python, script, dir string
+// peer is a Python that runs models in ONNX Runtime, one after another.
+type peer struct {
+	in  io.Writer
+	out *bufio.Scanner
+	dir string
 }
 
-// onnxRuntime compiles to ONNX Runtime. Every model passes onnx.checker before it runs.
-func onnxRuntime(t *testing.T, g *graph.Graph, w weights.Source, opset int) func(keep []string) (backend.Program, error) {
+func startPeer(t *testing.T) *peer {
 	t.Helper()
-	script, err := filepath.Abs("testdata/ort.py")
+	c := exec.Command(goldentest.Interpreter(t, true, "onnx, onnxruntime, safetensors"), "testdata/ort.py")
+	in, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := session{g, goldentest.Interpreter(t, true, "onnx, onnxruntime, safetensors"), script, t.TempDir()}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stderr = os.Stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(in.Close(), c.Wait()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &peer{in, bufio.NewScanner(out), t.TempDir()}
+}
+
+// run runs model.onnx of the folder.
+func (r *peer) run(inputs, outputs string) error {
+	job, err := json.Marshal([]string{filepath.Join(r.dir, "model.onnx"), inputs, outputs})
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(r.in, "%s\n", job); err != nil {
+		return err
+	}
+	if !r.out.Scan() {
+		return fmt.Errorf("ONNX Runtime ended: %v", r.out.Err())
+	}
+	if answer := r.out.Text(); answer != "ok" {
+		return errors.New(answer)
+	}
+	return nil
+}
+
+// session runs an exported model in ONNX Runtime.
+type session struct {
+	graph *graph.Graph
+	*peer
+}
+
+// compile exports to ONNX Runtime. Every model passes onnx.checker before it runs.
+func (r *peer) compile(t *testing.T, g *graph.Graph, w weights.Source, opset int) func(keep []string) (backend.Program, error) {
+	t.Helper()
 	return func(keep []string) (backend.Program, error) {
-		f, err := os.Create(filepath.Join(s.dir, "model.onnx"))
+		f, err := os.Create(filepath.Join(r.dir, "model.onnx"))
 		if err != nil {
 			return nil, err
 		}
@@ -53,11 +98,11 @@ func onnxRuntime(t *testing.T, g *graph.Graph, w weights.Source, opset int) func
 		if err := onnxgraph.Write(t.Context(), out, g, w, onnxgraph.Options{Keep: keep, Opset: opset}); err != nil {
 			return nil, err
 		}
-		return s, out.Flush()
+		return session{g, r}, out.Flush()
 	}
 }
 
-func (s session) Run(ctx context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
+func (s session) Run(_ context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
 	tensors := map[string]backend.Tensor{"truncation": {Shape: []int{1}, Data: []float32{float32(in.Truncation)}}}
 	for name, values := range in.Tensors {
 		n, _ := s.graph.Input(name)
@@ -67,9 +112,8 @@ func (s session) Run(ctx context.Context, in backend.Inputs) (map[string]backend
 	if err := writeTensors(inputs, tensors); err != nil {
 		return nil, err
 	}
-	c := exec.CommandContext(ctx, s.python, s.script, filepath.Join(s.dir, "model.onnx"), inputs, outputs)
-	if text, err := c.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%v\n%s", err, text)
+	if err := s.run(inputs, outputs); err != nil {
+		return nil, err
 	}
 	f, err := weights.Open(outputs)
 	if err != nil {
@@ -152,12 +196,13 @@ var truncations = []float64{0.4, 0, 0.001, 0.02, 0.14, 0.28, 0.437, 0.56, 0.58, 
 
 // TestReference compares every node of every golden with float64, at batches 1 and 3.
 func TestReference(t *testing.T) {
+	ort := startPeer(t)
 	for _, c := range goldens {
 		w, g := open(t, c.src, c.config)
 		if _, generator := g.Input("z"); !generator {
 			continue // TestRecordings
 		}
-		compile := onnxRuntime(t, g, w, 0)
+		compile := ort.compile(t, g, w, 0)
 		for i, truncation := range truncations {
 			if i > 0 && (g.Grid.Rows == 0 || i > 3 && c.src != "letters" && c.src != "tfhub/biggan-tiny/module.tar.gz") {
 				break // one set of statistics
@@ -171,23 +216,23 @@ func TestReference(t *testing.T) {
 
 // TestRecordings compares the picture, or the logit, with what the frameworks computed.
 func TestRecordings(t *testing.T) {
+	ort := startPeer(t)
 	for _, c := range goldens {
-		folder := filepath.Dir(goldentest.Path(t, c.src))
-		pattern := "*_t*.safetensors"
+		folder, pattern := filepath.Dir(goldentest.Path(t, c.src)), "*_t*.safetensors" // of Hugging Face's port and TensorFlow
 		switch {
 		case c.src == "letters":
 			folder = goldentest.Path(t, c.src)
 		case strings.HasSuffix(c.src, "D.pth"):
 			pattern = "d_recording.safetensors"
-		case strings.HasSuffix(c.src, ".pth"):
-			pattern = "recording.safetensors"
+		case !strings.HasPrefix(c.src, "tfhub"):
+			pattern = "recording*.safetensors"
 		}
 		recordings, err := filepath.Glob(filepath.Join(folder, pattern))
-		if err != nil || len(recordings) == 0 && !strings.Contains(c.src, "mybn") {
+		if err != nil || len(recordings) == 0 && !strings.Contains(c.src, "mybn") { // whose file is no recording
 			t.Fatalf("%s: recordings %v, %v", c.src, recordings, err)
 		}
 		w, g := open(t, c.src, c.config)
-		compile := onnxRuntime(t, g, w, 0)
+		compile := ort.compile(t, g, w, 0)
 		for _, path := range recordings {
 			r, err := verify.Recording(t.Context(), g, w, compile, openFile(t, path), path, verify.Options{Tolerance: tolerance})
 			judge(t, path, r, err)
@@ -198,13 +243,14 @@ func TestRecordings(t *testing.T) {
 // TestEveryOpset compares a generator and a discriminator in those versions that changed an
 // operator which they use.
 func TestEveryOpset(t *testing.T) {
+	ort := startPeer(t)
 	for src, recording := range map[string]string{
 		"letters": "letters/hf_t0.40.safetensors", "biggan-pytorch/biggan64/D.pth": "biggan-pytorch/biggan64/d_recording.safetensors",
 	} {
 		w, g := open(t, src, "")
 		for _, opset := range []int{14, 18, 19, 21, 22, onnxgraph.MaxOpset} {
 			f := openFile(t, goldentest.Path(t, recording))
-			r, err := verify.Recording(t.Context(), g, w, onnxRuntime(t, g, w, opset), f, recording, verify.Options{Tolerance: tolerance})
+			r, err := verify.Recording(t.Context(), g, w, ort.compile(t, g, w, opset), f, recording, verify.Options{Tolerance: tolerance})
 			judge(t, fmt.Sprintf("%s in opset %d", src, opset), r, err)
 		}
 	}
@@ -215,6 +261,7 @@ func TestFullSize(t *testing.T) {
 	if os.Getenv("BIGGAN_CI") == "" {
 		t.Skip("takes minutes: run with BIGGAN_CI=1")
 	}
+	ort := startPeer(t)
 	for _, c := range []struct {
 		model       string
 		truncations []float64
@@ -227,7 +274,7 @@ func TestFullSize(t *testing.T) {
 			t.Fatal(err)
 		}
 		w, g := openModel(t, path)
-		compile := onnxRuntime(t, g, w, 0)
+		compile := ort.compile(t, g, w, 0)
 		for _, truncation := range c.truncations {
 			n := 1
 			if truncation == 0.437 {
