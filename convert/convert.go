@@ -41,6 +41,10 @@ type Options struct {
 	// Network builds the graph of a file in the unified format; needed to encode one again.
 	Network func(architecture string, config []byte) (*graph.Graph, error)
 
+	// What is known of the source already, for its provenance; empty = its file's name, and
+	// its SHA-256 computed meanwhile.
+	SourceFile, SourceSHA256 string
+
 	Model, Converter, LicenseNote string
 	Labels                        []string
 
@@ -214,8 +218,8 @@ func fromTorch(ctx context.Context, file *torch.File, src, dst string, o Options
 	if extras := file.Extras(); len(extras) > 0 {
 		s.notes = append(s.notes, "not tensors, left: "+strings.Join(extras, ", "))
 	}
-	report := s.report(filepath.Base(src))
-	if err := s.convert(ctx, ck, dst, o, report, hashing(src)); err != nil {
+	report := s.report(o.sourceFile(src))
+	if err := s.convert(ctx, ck, dst, o, report, o.hashing(src)); err != nil {
 		return nil, fmt.Errorf("%s: %w", src, err)
 	}
 	return report, nil
@@ -257,8 +261,18 @@ func configBeside(src string) ([]byte, error) {
 	return data, err
 }
 
-// hashing starts to hash a file and returns how to wait for its SHA-256.
-func hashing(path string) func() (string, error) {
+func (o Options) sourceFile(src string) string {
+	if o.SourceFile != "" {
+		return o.SourceFile
+	}
+	return filepath.Base(src)
+}
+
+// hashing starts to hash a file, if its SHA-256 is not known, and returns how to wait for it.
+func (o Options) hashing(path string) func() (string, error) {
+	if o.SourceSHA256 != "" {
+		return func() (string, error) { return o.SourceSHA256, nil }
+	}
 	type result struct {
 		sum string
 		err error

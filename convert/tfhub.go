@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -159,11 +158,11 @@ func fromTFHub(ctx context.Context, src, dst string, o Options) (*Report, error)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", src, err)
 	}
-	report := s.report(filepath.Base(src))
+	report := s.report(o.sourceFile(src))
 	report.Dropped = t.dropped
 	var digest func() (string, error) // a folder has none
 	if !module.IsFolder() {
-		digest = hashing(src)
+		digest = o.hashing(src)
 	}
 	if err := s.convert(ctx, t, dst, o, report, digest); err != nil {
 		return nil, fmt.Errorf("%s: %w", src, err)

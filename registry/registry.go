@@ -78,7 +78,8 @@ func (m Model) Graph() (*graph.Graph, error) {
 
 const deepMindLicence = "DeepMind's hub documentation, as far as found, states no licence for the weights"
 
-// Models are the six released generators and the embedded one.
+// Models are the embedded one, the six released generators, and the networks that
+// BigGAN-PyTorch's author trained with that repository.
 var Models = []Model{
 	{"letters", "biggan-deep", 32, lettersConfig, true, "the project's own, under the project's licence"},
 	{"biggan-128", "biggan", 128, biggan.BigGAN128, false, deepMindLicence},
@@ -87,7 +88,25 @@ var Models = []Model{
 	{"biggan-deep-128", "biggan-deep", 128, deep.Deep128, false, deepMindLicence},
 	{"biggan-deep-256", "biggan-deep", 256, deep.Deep256, false, deepMindLicence},
 	{"biggan-deep-512", "biggan-deep", 512, deep.Deep512, false, deepMindLicence},
+	{"biggan-pytorch-128-g", "biggan", 128, pytorch128, false, pytorchLicence},
+	{"biggan-pytorch-128-g-ema", "biggan", 128, pytorch128, false, pytorchLicence},
+	{"biggan-pytorch-128-d", "biggan-discriminator", 128, pytorch128D, false, pytorchLicence},
 }
+
+const pytorchLicence = "BigGAN-PyTorch's code is under the MIT licence; nothing was found that states one for its weights"
+
+// pytorch128 is BigGAN128 with the epsilons of BigGAN-PyTorch's training script, pytorch128D
+// its discriminator (launch_BigGAN_bs256x8.sh).
+var (
+	pytorch128 = func() biggan.Config {
+		c := biggan.BigGAN128
+		c.BNEps, c.FinalBNEps = 1e-5, 1e-5
+		return c
+	}()
+	pytorch128D = biggan.DiscriminatorConfig{
+		Resolution: 128, NumClasses: 1000, Channels: []int{3, 96, 192, 384, 768, 1536, 1536}, Pools: 5, Attention: []int{0},
+	}
+)
 
 // lettersConfig is a BigGAN-deep of 32x32 pixels and 26 classes, A to Z.
 var lettersConfig = deep.Config{

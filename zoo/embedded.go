@@ -1,5 +1,3 @@
-// Package zoo turns a model's name into a verified local file. Today it holds the
-// embedded model.
 package zoo
 
 import _ "embed" // letters

@@ -80,7 +80,7 @@ func (c *Client) proxy(r *http.Request) (*url.URL, error) {
 func (c *Client) ask(u *url.URL) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asked[hostPort(u)] = true
+	c.asked[HostPort(u)] = true
 }
 
 func (c *Client) wasAsked(address string) bool {
@@ -89,7 +89,8 @@ func (c *Client) wasAsked(address string) bool {
 	return c.asked[address]
 }
 
-func hostPort(u *url.URL) string {
+// HostPort is what a URL is dialled at.
+func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
@@ -145,7 +146,7 @@ func (c *Client) checkRedirect(r *http.Request, via []*http.Request) error {
 		return fmt.Errorf("%w: %s redirects to %s", ErrRefused, from.Host, r.URL.Redacted())
 	case from.Scheme == "https" && r.URL.Scheme != "https":
 		return fmt.Errorf("%w: %s redirects from https to http", ErrRefused, from.Host)
-	case c.wasAsked(hostPort(r.URL)):
+	case c.wasAsked(HostPort(r.URL)):
 		return nil
 	}
 	if a, err := netip.ParseAddr(r.URL.Hostname()); err == nil && !public(a) || r.URL.Hostname() == "localhost" {

@@ -10,6 +10,8 @@ import (
 	"hash"
 	"io"
 	"net/url"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/biggan-zoo/biggan/checksums"
@@ -228,13 +230,31 @@ func (d *download) drop() error {
 	return d.save()
 }
 
-// leave keeps what was hashed for the next run, and gives the space of the rest back.
+// leave keeps what was hashed for the next run, and gives the space of the rest back. On a
+// full disk the end of the file makes room for its state.
 func (d *download) leave() error {
 	if err := d.partial.Storage.Truncate(d.hashed); err != nil {
 		return storageError{err}
 	}
+	err := d.mark()
+	if !errors.Is(err, syscall.ENOSPC) || d.hashed < stateRoom {
+		return err
+	}
+	kept := d.hashed - stateRoom
+	d.hash, d.hashed = newHash(), 0
+	s := &d.partial.State
+	s.Marks = slices.DeleteFunc(s.Marks, func(m Mark) bool { return m.Offset > kept })
+	if err := d.hashTo(context.Background(), kept); err != nil {
+		return err
+	}
+	if err := d.partial.Storage.Truncate(kept); err != nil {
+		return storageError{err}
+	}
 	return d.mark()
 }
+
+// stateRoom is more than a state takes on any file system.
+const stateRoom = 256 << 10
 
 // save keeps the state.
 func (d *download) save() error {
