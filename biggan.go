@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"image"
 	"io/fs"
+	"os"
 	"sync"
 
 	"github.com/biggan-zoo/biggan/backend"
@@ -48,13 +49,37 @@ type Model struct {
 	programs map[string]compiled // by backend and options
 }
 
-// Open opens a model by its registry name or the path of a converted .safetensors file.
-// Close it when done. Errors wrap ErrNotFound or, about the file's content, weights.ErrFormat.
-func Open(ctx context.Context, nameOrPath string) (*Model, error) {
+// Option steers Open.
+type Option func(*opening)
+
+type opening struct {
+	store string
+	pull  *zoo.PullOptions
+}
+
+// WithStore takes models from a folder of one's own instead of the store of the environment
+// (zoo.DefaultFolder, BIGGAN_STORE).
+func WithStore(folder string) Option { return func(o *opening) { o.store = folder } }
+
+// WithPull downloads a model that is not on this machine, from the mirrors that the
+// environment names or else from where it is published. Without it Open never uses the network.
+func WithPull() Option {
+	return func(o *opening) { o.pull = &zoo.PullOptions{Converter: "biggan"} }
+}
+
+// Open opens a model by its registry name, if it is embedded or was pulled, or by the path of
+// a converted .safetensors file. A name of the registry is never taken for a path: ./NAME is
+// one. Close it when done. Errors wrap ErrNotFound or, about the file's content,
+// weights.ErrFormat or zoo.ErrRefused; with WithPull also those of zoo.Store.Pull.
+func Open(ctx context.Context, nameOrPath string, options ...Option) (*Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	file, err := open(nameOrPath)
+	var o opening
+	for _, option := range options {
+		option(&o)
+	}
+	file, err := o.open(ctx, nameOrPath)
 	if err != nil {
 		return nil, err
 	}
@@ -66,18 +91,58 @@ func Open(ctx context.Context, nameOrPath string) (*Model, error) {
 	return m, nil
 }
 
-func open(nameOrPath string) (*weights.File, error) {
+func (o opening) open(ctx context.Context, nameOrPath string) (*weights.File, error) {
+	known, unknown := zoo.Find(nameOrPath)
+	if unknown != nil {
+		file, err := weights.Open(nameOrPath)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: %q is no file, and %v", ErrNotFound, nameOrPath, unknown)
+		}
+		return file, err
+	}
 	if data, ok := zoo.Embedded(nameOrPath); ok {
 		return weights.Parse(data)
 	}
-	file, err := weights.Open(nameOrPath)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return file, err
+	settings, err := zoo.Environment()
+	if o.store != "" {
+		settings.Folder = o.store
+	} else if err != nil {
+		return nil, err
 	}
-	if _, unknown := registry.FindModel(nameOrPath); unknown != nil {
-		return nil, fmt.Errorf("%w: %q is no file, and %v", ErrNotFound, nameOrPath, unknown)
+	if o.pull != nil {
+		if err != nil {
+			return nil, err
+		}
+		return o.pulled(ctx, known, settings)
 	}
-	return nil, fmt.Errorf("%w: %s is not on this machine: convert its checkpoint with `biggan convert` and give the file's path", ErrNotFound, nameOrPath)
+	file, err := zoo.OpenIn(ctx, settings.Folder, nameOrPath)
+	if errors.Is(err, zoo.ErrNotPulled) {
+		return nil, fmt.Errorf("%w: %w%s", ErrNotFound, err, besides(nameOrPath))
+	}
+	return file, err
+}
+
+// besides tells of a file that has a model's name.
+func besides(name string) string {
+	if info, err := os.Stat(name); err != nil || info.IsDir() {
+		return ""
+	}
+	return fmt.Sprintf(" (the file here is ./%s)", name)
+}
+
+// pulled opens a model of the store, downloading it if it is not there.
+func (o opening) pulled(ctx context.Context, m zoo.Model, settings zoo.Settings) (*weights.File, error) {
+	store, err := zoo.OpenStore(settings.Folder, true)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	o.pull.Mirrors, o.pull.Offline = settings.Mirrors, settings.Offline
+	p, err := store.Pull(ctx, m, *o.pull)
+	if err != nil {
+		return nil, err
+	}
+	return weights.Open(p.Path)
 }
 
 func newModel(name string, file *weights.File) (*Model, error) {

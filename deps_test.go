@@ -17,6 +17,7 @@ var allowed = map[string][]string{
 	".":                   {"backend", "graph", "labels", "registry", "render", "sample", "weights", "zoo"},
 	"arch/biggan":         {"graph", "nn"},
 	"arch/deep":           {"graph", "nn"},
+	"checksums":           {},
 	"atomicfile":          {"github.com/google/renameio/v2"},
 	"backend":             {"graph", "weights"},
 	"backend/backendtest": {"arch/biggan", "arch/deep", "backend", "graph", "nn", "weights"},
@@ -27,6 +28,7 @@ var allowed = map[string][]string{
 	"cmd/biggan": {
 		".", "atomicfile", "backend", "backend/cpu", "convert", "convert/onnx", "convert/onnxgraph", "convert/synth", "convert/tfhub", "convert/torch", "dataset", "graph", "labels", "peers", "recipe", "registry", "render", "sample",
 		"serve", "verify", "verify/explain", "verify/page", "weights", "zoo",
+		"checksums", "zoo/fetch", "zoo/mirror",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster/mpb/v8", "golang.org/x/term",
 	},
 	"chromiumtest":        {"github.com/chromedp/chromedp", "github.com/chromedp/cdproto"},
@@ -59,7 +61,13 @@ var allowed = map[string][]string{
 	"verify/explain":     {"backend", "convert", "graph", "verify", "weights"},
 	"verify/page":        {"backend", "render", "verify"},
 	"weights":            {"atomicfile", "github.com/edsrzf/mmap-go", "github.com/x448/float16"},
-	"zoo":                {},
+	"zoo": {
+		"atomicfile", "backend", "checksums", "convert", "graph", "registry", "weights", "zoo/fetch",
+		"github.com/adrg/xdg", "github.com/gofrs/flock",
+	},
+	"zoo/fetch":   {"checksums", "golang.org/x/sync"},
+	"zoo/mirror":  {"checksums", "zoo"},
+	"zoo/zootest": {},
 }
 
 // TestImports fails on any import that the table does not allow, and on rows that no package uses.

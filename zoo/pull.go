@@ -66,14 +66,14 @@ func (s *Store) Pull(ctx context.Context, m Model, o PullOptions) (*Pulled, erro
 	if m.Embedded {
 		return nil, fmt.Errorf("zoo: %s: %w", m.Name, ErrEmbedded)
 	}
-	if s.disk == nil {
-		return nil, fmt.Errorf("zoo: %s: the store %s does not exist", m.Name, s.folder)
-	}
 	if here, err := s.here(m.Name, o); here != nil || err != nil {
 		return here, err
 	}
 	if o.Offline {
 		return nil, fmt.Errorf("zoo: %s: %w, and the model is not on this machine", m.Name, ErrOffline)
+	}
+	if s.disk == nil {
+		return nil, fmt.Errorf("zoo: %s: the store %s does not exist", m.Name, s.folder)
 	}
 	unlock, err := s.begin(ctx, m.Name, func() { o.note("%s: another process pulls it: waiting", m.Name) })
 	if err != nil {

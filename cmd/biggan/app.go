@@ -21,6 +21,10 @@ type app struct {
 	json, quiet, force                   bool
 	progress, backend, precision, device string
 	threads                              int
+	store, mirror                        string
+	offline                              bool
+
+	bars bars
 }
 
 // print writes a result: as one JSON document, or as text.
@@ -34,6 +38,14 @@ func (a *app) print(result any, text func(w io.Writer) error) error {
 	return e.Encode(result)
 }
 
+// flush sends what was printed on its way, for verbs that go on.
+func (a *app) flush() error {
+	if f, ok := a.stdout.(interface{ Flush() error }); ok {
+		return f.Flush()
+	}
+	return nil
+}
+
 // errorJSON is the document that stands on stdout when a verb fails under --json.
 type errorJSON struct {
 	Error struct {
@@ -44,7 +56,7 @@ type errorJSON struct {
 }
 
 func (a *app) printErrorJSON(ctx context.Context, err error) {
-	if errors.Is(err, errParity) {
+	if errors.Is(err, errParity) || errors.Is(err, errDamaged) {
 		return // the report stands there already
 	}
 	var doc errorJSON
@@ -57,7 +69,7 @@ func (a *app) printErrorJSON(ctx context.Context, err error) {
 // tell writes a line for people to stderr, unless --quiet.
 func (a *app) tell(format string, args ...any) {
 	if !a.quiet {
-		fmt.Fprintf(a.stderr, format+"\n", args...)
+		a.bars.print(a.stderr, fmt.Sprintf(format, args...))
 	}
 }
 

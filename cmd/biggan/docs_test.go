@@ -79,6 +79,8 @@ type documents struct {
 	Serve       serveJSON   `json:"serve"`
 	Env         envJSON     `json:"env"`
 	Error       errorJSON   `json:"any verb that fails"`
+
+	storeDocuments
 }
 
 // TestDocsJSON generates docs/json.schema.json: a property a verb.

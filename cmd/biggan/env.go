@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"runtime"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -14,6 +16,7 @@ import (
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/backend/cpu"
 	"github.com/biggan-zoo/biggan/registry"
+	"github.com/biggan-zoo/biggan/zoo"
 )
 
 type envJSON struct {
@@ -55,8 +58,13 @@ func newEnv(a *app) *cobra.Command {
 				} else if os.Getenv(s.env) != "" {
 					source = "environment"
 				}
-				doc.Settings = append(doc.Settings, settingJSON{"--" + s.flag, s.env, f.Value.String(), source})
+				value, source, err := a.shown(s, f.Value.String(), source)
+				if err != nil {
+					return err
+				}
+				doc.Settings = append(doc.Settings, settingJSON{"--" + s.flag, s.env, value, source})
 			}
+			doc.Settings = append(doc.Settings, proxySettings()...)
 			kernels, err := kernelsSetting()
 			if err != nil {
 				return err
@@ -68,6 +76,50 @@ func newEnv(a *app) *cobra.Command {
 			return a.print(doc, doc.text)
 		},
 	}
+}
+
+// shown is a setting's value and source as they take effect.
+func (a *app) shown(s setting, value, source string) (string, string, error) {
+	switch s.env {
+	case zoo.StoreVariable:
+		folder, err := a.storeFolder()
+		if err != nil || a.store != "" {
+			return folder, source, err
+		}
+		return zoo.DefaultFolder()
+	case zoo.MirrorVariable:
+		mirrors, err := zoo.ParseMirrors(value)
+		var names []string
+		for _, m := range mirrors {
+			if m == nil {
+				names = append(names, zoo.Direct)
+			} else {
+				names = append(names, m.Redacted())
+			}
+		}
+		return strings.Join(names, ","), source, err
+	}
+	return value, source, nil
+}
+
+// proxySettings are the variables that Go's HTTP client reads, without their passwords.
+func proxySettings() []settingJSON {
+	var all []settingJSON
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"} {
+		value, variable := os.Getenv(name), name
+		if value == "" {
+			variable = strings.ToLower(name)
+			value = os.Getenv(variable)
+		}
+		if value == "" {
+			continue
+		}
+		if u, err := url.Parse(value); err == nil {
+			value = u.Redacted()
+		}
+		all = append(all, settingJSON{"", variable, value, "environment"})
+	}
+	return all
 }
 
 // kernelsSetting is the set of CPU kernels, which no flag chooses.

@@ -23,6 +23,7 @@ import (
 	"github.com/biggan-zoo/biggan/serve"
 	"github.com/biggan-zoo/biggan/verify"
 	"github.com/biggan-zoo/biggan/weights"
+	"github.com/biggan-zoo/biggan/zoo"
 )
 
 // The exit codes. Scripts rely on them.
@@ -34,6 +35,7 @@ const (
 	exitCorrupt     = 4
 	exitParity      = 5
 	exitUnavailable = 6
+	exitNetwork     = 7
 	exitNoSpace     = 8
 	exitSignal      = 128 // plus the signal's number
 )
@@ -61,9 +63,15 @@ var failures = []struct {
 	{wraps(recipe.ErrRecipe), exitCorrupt, "`biggan info PICTURE` shows what it says"},
 	{wraps(weights.ErrFormat, render.ErrPNG, render.ErrGIF, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
 	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
+	{wraps(zoo.ErrEmbedded), exitUsage, "it cannot be removed"},
+	{wraps(errDamaged), exitCorrupt, "`biggan pull NAME --force` downloads a model again"},
+	{wraps(zoo.ErrRefused), exitCorrupt, "nothing of it was stored as a model"},
+	{wraps(zoo.ErrNetwork), exitNetwork, "`biggan info NAME` lists the sources; --mirror names others"},
+	{wraps(zoo.ErrSetting), exitUsage, "`biggan env` lists the settings"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
 	{wraps(biggan.ErrRequest, dataset.ErrPlan, labels.ErrWeight, convert.ErrUnsupported, verify.ErrIncomparable, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
 	{wraps(serve.ErrConfig), exitUsage, ""},
+	{wraps(zoo.ErrNotPulled), exitNotFound, "`biggan pull NAME` downloads a model; `biggan list` shows what is here"},
 	{wraps(biggan.ErrNotFound, registry.ErrUnknown), exitNotFound, "`biggan list` shows the models"},
 	{wraps(labels.ErrUnknown), exitNotFound, "`biggan classes -m MODEL QUERY` finds classes"},
 	{wraps(fs.ErrNotExist), exitNotFound, ""},
@@ -104,8 +112,23 @@ func hintFor(err error) string {
 	}
 	for _, f := range failures {
 		if f.is(err) {
-			return f.hint
+			return unfinishedHint(err, f.hint)
 		}
 	}
-	return ""
+	return unfinishedHint(err, "")
+}
+
+// unfinishedHint says of a pull where the next one goes on.
+func unfinishedHint(err error, hint string) string {
+	var u *zoo.Unfinished
+	if !errors.As(err, &u) {
+		return hint
+	}
+	switch {
+	case u.Verified > 0 && errors.Is(err, syscall.ENOSPC):
+		return fmt.Sprintf("free some space and run the command again: it goes on at %s", size(u.Verified))
+	case u.Verified > 0:
+		return fmt.Sprintf("run the command again: it goes on at %s", size(u.Verified))
+	}
+	return hint
 }

@@ -22,9 +22,9 @@ import (
 	"github.com/biggan-zoo/biggan/convert/torch"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/recipe"
-	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/render"
 	"github.com/biggan-zoo/biggan/weights"
+	"github.com/biggan-zoo/biggan/zoo"
 )
 
 type infoJSON struct {
@@ -43,6 +43,11 @@ type infoJSON struct {
 	Tensors      []weights.Info  `json:"tensors,omitempty"` // with --tensors
 	Nodes        []nodeJSON      `json:"nodes,omitempty"`   // with --nodes
 	Notes        []string        `json:"notes,omitempty"`
+
+	// Of a model of the registry.
+	Licence    string          `json:"licence,omitempty"` // what is known about it
+	Sources    []sourceJSON    `json:"sources,omitempty"` // where its checkpoint is published, in the order in which pull tries them
+	Provenance *zoo.Provenance `json:"provenance,omitempty"`
 
 	graph *graph.Graph
 }
@@ -63,7 +68,7 @@ func newInfo(a *app) *cobra.Command {
 architecture, config, tensors, provenance, digest. --tensors opens any source file, whatever it holds.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			doc, err := inspect(cmd.Context(), args[0])
+			doc, err := a.inspect(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -88,9 +93,9 @@ architecture, config, tensors, provenance, digest. --tensors opens any source fi
 }
 
 // inspect finds out what a name or a file is.
-func inspect(ctx context.Context, name string) (*infoJSON, error) {
-	if known, err := registry.FindModel(name); err == nil {
-		return inspectKnown(ctx, known)
+func (a *app) inspect(ctx context.Context, name string) (*infoJSON, error) {
+	if known, err := zoo.Find(name); err == nil {
+		return a.inspectKnown(ctx, known)
 	}
 	stat, err := os.Stat(name)
 	if errors.Is(err, os.ErrNotExist) {
@@ -130,27 +135,30 @@ func inspect(ctx context.Context, name string) (*infoJSON, error) {
 }
 
 // inspectKnown describes a model of the registry, from its weights if they are here.
-func inspectKnown(ctx context.Context, known registry.Model) (*infoJSON, error) {
-	m, err := biggan.Open(ctx, known.Name)
+func (a *app) inspectKnown(ctx context.Context, known zoo.Model) (*infoJSON, error) {
+	doc := &infoJSON{Name: known.Name, Licence: known.Licence}
+	var err error
+	if doc.Sources, err = sourcesOf(known); err != nil {
+		return nil, err
+	}
+	m, err := a.open(ctx, known.Name)
 	if errors.Is(err, biggan.ErrNotFound) {
-		doc := &infoJSON{Name: known.Name, Kind: "known", Notes: []string{"not on this machine", "licence: " + known.Licence}}
-		if doc.Config, err = known.ConfigJSON(); err != nil {
-			return nil, err
-		}
-		g, err := known.Graph()
-		if err != nil {
-			return nil, err
-		}
-		doc.network(known.Architecture, g)
-		return doc, nil
+		return doc, doc.remote(known)
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	doc := &infoJSON{Name: known.Name}
 	doc.model(m)
-	doc.SHA256, err = m.Digest()
+	if doc.SHA256, err = m.Digest(); err != nil || known.Embedded {
+		return doc, err
+	}
+	store, err := a.openStore(false)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	doc.Provenance, err = store.Provenance(known.Name)
 	return doc, err
 }
 
@@ -296,7 +304,7 @@ func (d *infoJSON) text(w io.Writer, nodes bool) error {
 		row("source sha256", m.SourceSHA256, m.SourceSHA256 != "")
 		row("converter", m.Converter, m.Converter != "")
 		row("statistics", m.StatsGrid, m.StatsGrid != "")
-		row("licence", m.LicenseNote, m.LicenseNote != "")
+		row("licence", m.LicenseNote, m.LicenseNote != "" && d.Licence == "")
 		row("classes", strings.Join(m.Labels, ", "), len(m.Labels) > 0)
 	}
 	if d.Metadata != nil {
@@ -306,6 +314,8 @@ func (d *infoJSON) text(w io.Writer, nodes bool) error {
 		}
 		row("metadata", string(text), true)
 	}
+	row("licence", d.Licence, d.Licence != "")
+	d.zooRows(row)
 	for _, note := range d.Notes {
 		row("note", note, true)
 	}

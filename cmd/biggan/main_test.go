@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/biggan-zoo/biggan/goldentest"
+	"github.com/biggan-zoo/biggan/zoo/mirror"
 )
 
 func TestMain(m *testing.M) {
@@ -37,7 +39,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.Getenv("BIGGAN_CI") != "", nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": exits, "holds": holds, "port": ported, "replays": replays},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": exits, "holds": holds, "serve": serves, "port": ported, "replays": replays},
 	})
 }
 
@@ -54,6 +56,22 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
 	}
+}
+
+// serves serves a folder as a mirror, to the end of the script: serve FOLDER VARIABLE, which
+// gets the URL.
+func serves(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: serve FOLDER VARIABLE")
+	}
+	m, err := mirror.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	server := httptest.NewServer(m)
+	ts.Defer(func() {
+		server.Close()
+		m.Close()
+	})
+	ts.Setenv(args[1], server.URL)
 }
 
 // holds wants a folder to hold these files and no others, hidden ones included: holds FOLDER NAMES...

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -23,17 +24,21 @@ const (
 	jsonEvery  = 500 * time.Millisecond
 )
 
-// progress shows on stderr how far a long job is. Its methods are safe for concurrent use.
+// progress shows on stderr how far a long job is. Its methods are safe for concurrent use,
+// and several jobs may be shown at the same time.
 type progress struct {
 	mode, title string
 	bytes       bool // counts bytes, not things
 	w           io.Writer
 	start       time.Time
+	bars        *bars
 
-	mu   sync.Mutex
-	last time.Time
-	bars *mpb.Progress
-	bar  *mpb.Bar
+	mu    sync.Mutex
+	last  time.Time
+	begun time.Time // the first update: what was done before is not this run's speed
+	from  int64
+	bar   *mpb.Bar
+	rate  atomic.Value // string
 }
 
 // newProgress starts to watch a job. Call finish at its end.
@@ -49,7 +54,7 @@ func (a *app) newProgress(title string, bytes bool) *progress {
 		mode = "none"
 	}
 	now := time.Now()
-	return &progress{mode: mode, title: title, bytes: bytes, w: a.stderr, start: now, last: now}
+	return &progress{mode: mode, title: title, bytes: bytes, w: a.stderr, start: now, last: now, bars: &a.bars}
 }
 
 // update tells how much of the total is done.
@@ -57,20 +62,48 @@ func (p *progress) update(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	if p.begun.IsZero() {
+		p.begun, p.from = now, done
+	}
 	switch {
 	case p.mode == "none" || now.Sub(p.start) < showAfter:
 	case p.mode == "bar":
-		p.draw(done, total)
+		p.draw(done, total, now)
 	case p.mode == "plain" && (now.Sub(p.last) >= plainEvery):
 		p.last = now
-		fmt.Fprintf(p.w, "%s: %s of %s%s\n", p.title, p.count(done), p.count(total), p.pace(now, done, total))
+		fmt.Fprintf(p.w, "%s: %s of %s%s\n", p.title, p.count(done), p.count(total), p.pace(done, total, now))
 	case p.mode == "json" && (now.Sub(p.last) >= jsonEvery || done == total):
 		p.last = now
-		line, err := json.Marshal(map[string]any{"progress": p.title, "done": done, "total": total})
+		doc := map[string]any{"progress": p.title, "done": done, "total": total}
+		if speed := p.speed(done, now); speed > 0 && p.bytes {
+			doc["bytes_per_second"], doc["seconds_left"] = int64(speed), int64(float64(total-done)/speed)
+		}
+		line, err := json.Marshal(doc)
 		if err == nil {
 			fmt.Fprintf(p.w, "%s\n", line)
 		}
 	}
+}
+
+// speed is what is done in a second; 0 if that is not known yet.
+func (p *progress) speed(done int64, now time.Time) float64 {
+	if elapsed := now.Sub(p.begun).Seconds(); elapsed > 0.2 {
+		return float64(done-p.from) / elapsed
+	}
+	return 0
+}
+
+// pace is speed and time left, for people.
+func (p *progress) pace(done, total int64, now time.Time) string {
+	speed := p.speed(done, now)
+	if speed <= 0 {
+		return ""
+	}
+	left := time.Duration(float64(total-done) / speed * float64(time.Second)).Round(time.Second)
+	if !p.bytes {
+		return fmt.Sprintf(", %.3g/s, %v left", speed, left)
+	}
+	return fmt.Sprintf(", %s/s, %v left", size(int64(speed)), left)
 }
 
 func (p *progress) count(n int64) string {
@@ -80,28 +113,16 @@ func (p *progress) count(n int64) string {
 	return fmt.Sprint(n)
 }
 
-// pace is how much is done a second, and when it will be all.
-func (p *progress) pace(now time.Time, done, total int64) string {
-	rate := float64(done) / now.Sub(p.start).Seconds()
-	if done <= 0 || rate <= 0 {
-		return ""
-	}
-	left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
-	if p.bytes {
-		return fmt.Sprintf(", %s/s, %v left", size(int64(rate)), left)
-	}
-	return fmt.Sprintf(", %.3g/s, %v left", rate, left)
-}
-
-func (p *progress) draw(done, total int64) {
+func (p *progress) draw(done, total int64, now time.Time) {
+	p.rate.Store(p.pace(done, total, now))
 	if p.bar == nil {
-		p.bars = mpb.New(mpb.WithOutput(p.w), mpb.WithWidth(40))
 		counters := decor.CountersNoUnit("%d/%d", decor.WCSyncSpace)
 		if p.bytes {
 			counters = decor.CountersKiloByte("% .1f/% .1f", decor.WCSyncSpace)
 		}
-		p.bar = p.bars.AddBar(total, mpb.BarRemoveOnComplete(),
-			mpb.PrependDecorators(decor.Name(p.title)), mpb.AppendDecorators(counters, decor.AverageSpeed(nil, " %.1f/s"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)))
+		p.bar = p.bars.add(p.w).AddBar(total, mpb.BarRemoveOnComplete(),
+			mpb.PrependDecorators(decor.Name(p.title, decor.WCSyncSpaceR)),
+			mpb.AppendDecorators(counters, decor.Any(func(decor.Statistics) string { return p.rate.Load().(string) })))
 	}
 	p.bar.SetCurrent(done)
 }
@@ -114,5 +135,42 @@ func (p *progress) finish() {
 		return
 	}
 	p.bar.Abort(true)
-	p.bars.Wait()
+	p.bar = nil
+	p.mode = "none"
+	p.bars.done()
+}
+
+// bars are the bars that are shown together.
+type bars struct {
+	mu        sync.Mutex
+	container *mpb.Progress
+	n         int
+}
+
+func (b *bars) add(w io.Writer) *mpb.Progress {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.n++; b.n == 1 {
+		b.container = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))
+	}
+	return b.container
+}
+
+func (b *bars) done() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.n--; b.n == 0 {
+		b.container.Wait()
+		b.container = nil
+	}
+}
+
+// print writes a line above the bars, or to w if there are none.
+func (b *bars) print(w io.Writer, line string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.container != nil {
+		w = b.container
+	}
+	fmt.Fprintln(w, line)
 }

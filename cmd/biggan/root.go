@@ -11,6 +11,7 @@ import (
 
 	"github.com/biggan-zoo/biggan/backend/cpu"
 	"github.com/biggan-zoo/biggan/registry"
+	"github.com/biggan-zoo/biggan/zoo"
 )
 
 // setting is a global flag with a value, which an environment variable can set too.
@@ -19,6 +20,7 @@ type setting struct{ flag, env string }
 var settings = []setting{
 	{"backend", "BIGGAN_BACKEND"}, {"precision", "BIGGAN_PRECISION"}, {"threads", "BIGGAN_THREADS"},
 	{"device", "BIGGAN_GPU"}, {"progress", "BIGGAN_PROGRESS"},
+	{"store", zoo.StoreVariable}, {"mirror", zoo.MirrorVariable}, {"offline", zoo.OfflineVariable},
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -27,12 +29,13 @@ func newRoot(a *app) *cobra.Command {
 		Short: "Run, convert and check BigGAN and BigGAN-deep generators",
 		Long: `Run, convert and check BigGAN and BigGAN-deep generators.
 
-MODEL is a name of ` + "`biggan list`" + ` or the path of a converted .safetensors file; without -m
-it is the embedded one, letters. Environment variables set global flags: ` + "`biggan env`" + ` lists them.
+MODEL is a name of ` + "`biggan list`" + `, which ` + "`biggan pull`" + ` downloads, or the path of a converted
+.safetensors file; a name is never taken for a path, ./NAME is one. Without -m it is the
+embedded one, letters. Environment variables set global flags: ` + "`biggan env`" + ` lists them.
 
 Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, file),
-4 corrupt or refused input, 5 parity exceeded, 6 backend unavailable, 8 out of space,
-130/143 signals.`,
+4 corrupt or refused input, 5 parity exceeded, 6 backend unavailable, 7 network,
+8 out of space, 130/143 signals.`,
 		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.NoArgs,
@@ -58,7 +61,11 @@ Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, fi
 	f.IntVar(&a.threads, "threads", 0, "threads of the CPU; 0 = one a core")
 	f.StringVar(&a.device, "device", "", "GPU, by index or name")
 	root.AddCommand(newList(a), newInfo(a), newConvert(a), newExport(a), newGenerate(a), newInterpolate(a), newReplay(a), newClasses(a), newRun(a), newScore(a), newVerify(a), newBench(a), newSynth(a), newPeers(a), newEnv(a))
+	f.StringVar(&a.store, "store", "", "folder of pulled models (default biggan/models in the user's folder for data)")
+	f.StringVar(&a.mirror, "mirror", "", "URLs to pull from, between commas, in order; "+zoo.Direct+" = where models are published (default "+zoo.Direct+")")
+	f.BoolVar(&a.offline, "offline", false, "never use the network")
 	root.AddCommand(newServe(a))
+	root.AddCommand(newPull(a), newRm(a), newPrune(a), newChecksums(a), newMirror(a))
 	return root
 }
 
@@ -103,6 +110,9 @@ func (a *app) check() error {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
 		return usage("--%s %q: want one of %s%s", c.flag, c.value, strings.Join(c.valid, ", "), hint)
+	}
+	if _, err := zoo.ParseMirrors(a.mirror); err != nil {
+		return usage("--mirror: %w", err)
 	}
 	if err := cpu.CheckVariable(); err != nil {
 		return usageError{err}

@@ -20,7 +20,14 @@ import (
 
 // open opens the model of a command.
 func (a *app) open(ctx context.Context, name string) (*biggan.Model, error) {
-	return biggan.Open(ctx, name)
+	if _, err := registry.FindModel(name); err != nil || name == embedded {
+		return biggan.Open(ctx, name)
+	}
+	folder, err := a.storeFolder()
+	if err != nil {
+		return nil, err
+	}
+	return biggan.Open(ctx, name, biggan.WithStore(folder))
 }
 
 // warnStats says where a truncation has no statistics of its own.

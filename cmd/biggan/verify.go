@@ -36,7 +36,7 @@ type verifyFlags struct {
 	tolerance, truncation                       float64
 	seed                                        uint32
 	n                                           int
-	explain                                     bool
+	explain, files                              bool
 }
 
 func newVerify(a *app) *cobra.Command {
@@ -51,12 +51,19 @@ if any leaves the tolerance.
 
 Where the sides differ, the known differences between implementations are tried, alone and
 together: what is named as the cause has been recomputed the other way, and the report says
-what remained. It is still exit code 5.`,
+what remained. It is still exit code 5.
+
+--files is something else: it reads the pulled models again and compares their digests with
+those that they were stored with; of one model with -m. Exit code 4 if a file differs.`,
 		Example: `  biggan verify --against reference
   biggan verify -m deep.safetensors --against recording.safetensors --stats hf
+  biggan verify --files
   biggan verify -m from-hf.safetensors --against-model from-tfhub.safetensors --report parity.html`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if v.files {
+				return a.verifyStore(cmd, v)
+			}
 			if !cmd.Flags().Changed("tolerance") {
 				v.tolerance = defaultTolerance(a.backend)
 			}
@@ -76,8 +83,21 @@ what remained. It is still exit code 5.`,
 	f.Float64Var(&v.truncation, "truncation", 0.5, "truncation of the samples")
 	f.BoolVar(&v.explain, "explain", true, "try known causes of a difference")
 	f.StringVar(&v.report, "report", "", "write a page (.html) with pictures, their difference and the error by depth")
+	f.BoolVar(&v.files, "files", false, "hash the files of the store again")
 	statsFlag(f, &v.stats)
 	return cmd
+}
+
+// verifyStore is verify --files.
+func (a *app) verifyStore(cmd *cobra.Command, v verifyFlags) error {
+	if v.against != "" || v.againstModel != "" || v.report != "" {
+		return usage("--files compares digests: it goes without --against, --against-model and --report")
+	}
+	var models []string
+	if cmd.Flags().Changed("model") {
+		models = []string{v.model}
+	}
+	return a.verifyFiles(cmd.Context(), models)
 }
 
 // defaultTolerance is the bar of the project for a backend.
