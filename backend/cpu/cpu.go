@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -159,7 +160,15 @@ func (p *program) Close() error {
 // It stops early when the context ends.
 func (e *env) parallel(n int, f func(worker, i int)) error {
 	var next atomic.Int64
+	var panicked atomic.Pointer[string]
 	work := func(worker int) {
+		defer func() {
+			if p := recover(); p != nil {
+				text := fmt.Sprintf("%v\n%s", p, debug.Stack())
+				panicked.CompareAndSwap(nil, &text)
+				next.Store(int64(n)) // the others stop
+			}
+		}()
 		for e.ctx.Err() == nil {
 			i := int(next.Add(1)) - 1
 			if i >= n {
@@ -174,5 +183,8 @@ func (e *env) parallel(n int, f func(worker, i int)) error {
 	}
 	work(0)
 	wg.Wait()
+	if text := panicked.Load(); text != nil {
+		panic(*text) // where the caller can recover: a server outlives it
+	}
 	return e.ctx.Err()
 }
