@@ -67,7 +67,7 @@ without what went well with --quiet.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.addr, "addr", "127.0.0.1:8080", "HOST:PORT to listen on; port 0 takes a free one")
-	f.StringArrayVarP(&s.models, "model", "m", nil, "model to serve: a name or a file; may be repeated (default "+embedded+")")
+	f.StringArrayVarP(&s.models, "model", "m", nil, "model to serve: a name or a file; may be repeated (default "+embedded+" and the generators that were pulled)")
 	f.StringVar(&s.token, "token", "", "token that clients must show, better given as "+tokenEnv+"; needed beyond loopback")
 	f.StringArrayVar(&s.hosts, "host", nil, "further name that clients may call the server by, as behind a proxy; may be repeated")
 	f.IntVar(&s.parallel, "parallel", 1, "drawings at once; one uses all threads")
@@ -114,19 +114,52 @@ func (a *app) serve(ctx context.Context, s serveFlags) error {
 }
 
 // openAll opens the models under the names that clients use: a file's is its own, without
-// folder and extension.
+// folder and extension. Without names it is what is here.
 func (a *app) openAll(ctx context.Context, names []string) (models []serve.Model, err error) {
-	if len(names) == 0 {
-		names = []string{embedded}
+	asked := len(names) > 0
+	if !asked {
+		if names, err = a.modelsHere(); err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range names {
 		m, err := a.open(ctx, name)
 		if err != nil {
 			return models, err
 		}
+		if !asked && m.ZDim() == 0 { // a discriminator
+			m.Close()
+			continue
+		}
 		models = append(models, serve.Model{Name: strings.TrimSuffix(filepath.Base(name), ".safetensors"), Model: m})
 	}
 	return models, nil
+}
+
+// modelsHere are the embedded model and those that were pulled and are whole.
+func (a *app) modelsHere() ([]string, error) {
+	store, err := a.openStore(false)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	pulled, err := store.Models()
+	if err != nil {
+		return nil, err
+	}
+	names := []string{embedded}
+	for _, name := range pulled {
+		held, err := store.Held(name)
+		switch {
+		case err != nil:
+			return nil, err
+		case held.Damage != nil:
+			a.warn("%s is left out: %v", name, held.Damage)
+		case held.Provenance != nil:
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // announce prints the URL at once: standard output is buffered otherwise.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"image"
 	"image/draw"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/biggan-zoo/biggan/chromiumtest"
+	"github.com/biggan-zoo/biggan/zoo"
 )
 
 // serving is a biggan serve in a process of its own.
@@ -139,16 +141,30 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// TestServeJSON: the document of --json, a quiet log, and a store with a pulled model and a damaged one.
 func TestServeJSON(t *testing.T) {
-	s := startServing(t, "--json", "--quiet")
+	letters, _ := zoo.Embedded("letters")
+	store := t.TempDir()
+	for name, bytes := range map[string]int{"biggan-deep-128": len(letters), "biggan-256": 1} {
+		record := fmt.Sprintf(`{"format":1,"model":%q,"file":"%s.safetensors","bytes":%d,"sha256":"%064d","source":"a test","source_format":"hf","files":[],"pulled":"2026-01-01T00:00:00Z"}`, name, name, bytes, 1)
+		if err := os.Mkdir(filepath.Join(store, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for file, data := range map[string][]byte{"provenance.json": []byte(record), name + ".safetensors": letters} {
+			if err := os.WriteFile(filepath.Join(store, name, file), data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s := startServing(t, "--json", "--quiet", "--store", store)
 	var doc serveJSON
 	if err := json.NewDecoder(s.out).Decode(&doc); err != nil {
 		t.Fatalf("%v: %s", err, &s.stderr)
 	}
-	if !strings.HasPrefix(doc.URL, "http://127.0.0.1:") || !reflect.DeepEqual(doc.Models, []string{"letters"}) || doc.Backend != "cpu" {
+	if !strings.HasPrefix(doc.URL, "http://127.0.0.1:") || !reflect.DeepEqual(doc.Models, []string{"letters", "biggan-deep-128"}) || doc.Backend != "cpu" {
 		t.Errorf("%+v", doc)
 	}
-	ask(t, doc.URL+"v1/generate", `{}`, "*/*")
+	ask(t, doc.URL+"v1/generate", `{"model":"biggan-deep-128"}`, "*/*")
 	if code := s.end(t, os.Interrupt); code != 130 {
 		t.Errorf("SIGINT: exit code %d: %s", code, &s.stderr)
 	}
