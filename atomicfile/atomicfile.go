@@ -8,8 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/google/renameio/v2"
+	"runtime"
 )
 
 // ErrExists is wrapped when a file stands where a new one should be written.
@@ -17,7 +16,7 @@ var ErrExists = errors.New("file exists")
 
 // File is a temporary file beside its final place.
 type File struct {
-	*renameio.PendingFile
+	*pendingFile
 	path      string
 	overwrite bool
 }
@@ -40,7 +39,7 @@ func Create(path string, overwrite bool) (*File, error) {
 			return nil, err
 		}
 	}
-	pending, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644))
+	pending, err := newPending(path)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +77,9 @@ func (f *File) link() error {
 }
 
 func syncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil // a folder cannot be synced there, and need not be
+	}
 	d, err := os.Open(folder)
 	if err != nil {
 		return err
@@ -100,7 +102,7 @@ func Write(path string, data []byte, overwrite bool) error {
 		return err
 	}
 	defer f.Close()
-	if _, err := f.PendingFile.Write(data); err != nil {
+	if _, err := f.pendingFile.Write(data); err != nil {
 		return err
 	}
 	return f.Commit()

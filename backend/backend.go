@@ -14,6 +14,9 @@ import (
 // The error that wraps it says why and what to install.
 var ErrUnavailable = errors.New("backend unavailable")
 
+// ErrNoDevice means that a machine lacks the hardware of a backend. It wraps ErrUnavailable.
+var ErrNoDevice = fmt.Errorf("%w: no device", ErrUnavailable)
+
 // Precision is the arithmetic of a program.
 type Precision string
 
@@ -29,6 +32,9 @@ type Options struct {
 	Threads   int       // 0 = one a core
 	Precision Precision // "" = f32
 	Keep      []string  // names of nodes to return beside the outputs; fusion stops at them
+	Device    string    // the GPU, by its index or a part of its name; "" = the first that is no software
+	// Note is told why the choice "auto" passes over a device that is there; nil = nobody is.
+	Note func(text string)
 }
 
 // Inputs of a run. Tensors maps an input's name to Batch·n values, sample after sample.

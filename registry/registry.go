@@ -12,6 +12,7 @@ import (
 	"github.com/biggan-zoo/biggan/arch/deep"
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/backend/cpu"
+	"github.com/biggan-zoo/biggan/backend/gpu"
 	"github.com/biggan-zoo/biggan/backend/reference"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/nearest"
@@ -128,14 +129,9 @@ type Backend struct {
 
 // Backends are in the order that "auto" tries.
 var Backends = []Backend{
+	{"gpu", "float32 by Vulkan, Metal or Direct3D 12", true, gpu.Compile},
 	{"cpu", "float32 in Go, parallel", true, cpu.Compile},
-	{"gpu", "WebGPU", false, notBuilt},
 	{"reference", "float64 on spaGO, the oracle", false, reference.Compile},
-}
-
-// notBuilt stands for a backend that this build lacks.
-func notBuilt(*graph.Graph, weights.Source, backend.Options) (backend.Program, error) {
-	return nil, fmt.Errorf("%w: this build has no gpu backend; use --backend cpu", backend.ErrUnavailable)
 }
 
 // FindArchitecture looks an architecture up.
@@ -154,7 +150,7 @@ func FindBackend(name string) (Backend, error) {
 }
 
 // Compile makes a program on a backend and says on which. "auto" and "" try those marked
-// so in turn and pass over what is unavailable.
+// so in turn and pass over what is unavailable; o.Note is told, but for hardware that is not there.
 func Compile(name string, g *graph.Graph, w weights.Source, o backend.Options) (p backend.Program, used string, err error) {
 	if name != "auto" && name != "" {
 		b, err := FindBackend(name)
@@ -170,6 +166,9 @@ func Compile(name string, g *graph.Graph, w weights.Source, o backend.Options) (
 		}
 		if p, err = b.Compile(g, w, o); !errors.Is(err, backend.ErrUnavailable) {
 			return p, b.Name, err
+		}
+		if o.Note != nil && !errors.Is(err, backend.ErrNoDevice) {
+			o.Note(fmt.Sprintf("not on %s: %v", b.Name, err))
 		}
 	}
 	return nil, "", err

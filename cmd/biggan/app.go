@@ -76,9 +76,12 @@ func (a *app) tell(format string, args ...any) {
 // warn writes a warning, unless --quiet.
 func (a *app) warn(format string, args ...any) { a.tell("warning: "+format, args...) }
 
+// note tells a remark of a library.
+func (a *app) note(text string) { a.tell("note: %s", text) }
+
 // options are the compile options of the global flags.
 func (a *app) options() backend.Options {
-	return backend.Options{Threads: a.threads, Precision: backend.Precision(a.precision)}
+	return backend.Options{Threads: a.threads, Precision: backend.Precision(a.precision), Device: a.device, Note: a.note}
 }
 
 // output calls write with the path to write to. "-" is standard output: the file is made

@@ -15,17 +15,20 @@ import (
 	"github.com/biggan-zoo/biggan"
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/backend/cpu"
+	"github.com/biggan-zoo/biggan/backend/gpu"
+	"github.com/biggan-zoo/biggan/backend/gpu/device"
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/zoo"
 )
 
 type envJSON struct {
-	Version  string        `json:"version"`
-	Go       string        `json:"go"`
-	Platform string        `json:"platform"`
-	Cores    int           `json:"cores"`
-	Settings []settingJSON `json:"settings"`
-	Backends []backendJSON `json:"backends"`
+	Version  string           `json:"version"`
+	Go       string           `json:"go"`
+	Platform string           `json:"platform"`
+	Cores    int              `json:"cores"`
+	Settings []settingJSON    `json:"settings"`
+	Backends []backendJSON    `json:"backends"`
+	Adapters []device.Adapter `json:"adapters"`
 }
 
 type settingJSON struct {
@@ -70,8 +73,11 @@ func newEnv(a *app) *cobra.Command {
 				return err
 			}
 			doc.Settings = append(doc.Settings, kernels, tokenSetting())
-			if doc.Backends, err = probe(cmd); err != nil {
+			if doc.Backends, err = a.probe(cmd); err != nil {
 				return err
+			}
+			if doc.Adapters, err = gpu.Adapters(); err != nil {
+				a.warn("%v", err)
 			}
 			return a.print(doc, doc.text)
 		},
@@ -136,7 +142,7 @@ func kernelsSetting() (settingJSON, error) {
 }
 
 // probe tries every backend on the embedded model.
-func probe(cmd *cobra.Command) ([]backendJSON, error) {
+func (a *app) probe(cmd *cobra.Command) ([]backendJSON, error) {
 	m, err := biggan.Open(cmd.Context(), embedded)
 	if err != nil {
 		return nil, err
@@ -145,7 +151,7 @@ func probe(cmd *cobra.Command) ([]backendJSON, error) {
 	var all []backendJSON
 	for _, b := range registry.Backends {
 		doc := backendJSON{Name: b.Name, Title: b.Title, Available: true}
-		p, _, err := m.Compile(b.Name, backend.Options{})
+		p, _, err := m.Compile(b.Name, backend.Options{Device: a.device})
 		switch {
 		case errors.Is(err, backend.ErrUnavailable):
 			doc.Available, doc.Reason = false, err.Error()
@@ -175,6 +181,12 @@ func (e envJSON) text(w io.Writer) error {
 			state = b.Reason
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t\n", b.Name, b.Title, state)
+	}
+	if len(e.Adapters) > 0 {
+		fmt.Fprintln(t, "\nGPU\tNAME\tTYPE\tBY\tDRIVER\t")
+	}
+	for _, g := range e.Adapters {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t\n", g.Index, g.Name, g.Type, g.Backend, g.Driver)
 	}
 	return t.Flush()
 }

@@ -44,7 +44,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, fi
 			if err := a.environment(cmd.Flags()); err != nil {
 				return err
 			}
-			if err := a.check(); err != nil {
+			if err := a.check(cmd.Flags()); err != nil {
 				return err
 			}
 			a.started = true
@@ -59,7 +59,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, fi
 	f.StringVar(&a.backend, "backend", "auto", "what computes: auto, "+strings.Join(backendNames(), ", "))
 	f.StringVar(&a.precision, "precision", "f32", "arithmetic: "+strings.Join(precisions, ", "))
 	f.IntVar(&a.threads, "threads", 0, "threads of the CPU; 0 = one a core")
-	f.StringVar(&a.device, "device", "", "GPU, by index or name")
+	f.StringVar(&a.device, "device", "", "GPU, by index or part of its name, as biggan env lists them")
 	root.AddCommand(newList(a), newInfo(a), newConvert(a), newExport(a), newGenerate(a), newInterpolate(a), newReplay(a), newClasses(a), newRun(a), newScore(a), newVerify(a), newBench(a), newSynth(a), newPeers(a), newEnv(a))
 	f.StringVar(&a.store, "store", "", "folder of pulled models (default biggan/models in the user's folder for data)")
 	f.StringVar(&a.mirror, "mirror", "", "URLs to pull from, between commas, in order; "+zoo.Direct+" = where models are published (default "+zoo.Direct+")")
@@ -93,7 +93,7 @@ func (a *app) environment(flags *pflag.FlagSet) error {
 }
 
 // check validates the values of the global flags.
-func (a *app) check() error {
+func (a *app) check(flags *pflag.FlagSet) error {
 	for _, c := range []struct {
 		flag, value string
 		valid       []string
@@ -120,11 +120,12 @@ func (a *app) check() error {
 	if a.threads < 0 {
 		return usage("--threads %d: want 0 (one a core) or more", a.threads)
 	}
-	if a.device != "" && (a.backend == "cpu" || a.backend == "reference") {
+	f := flags.Lookup("device")
+	if f != nil && f.Changed && (a.backend == "cpu" || a.backend == "reference") {
 		return usage("--device names a GPU, but --backend is %s", a.backend)
 	}
-	if a.device != "" {
-		a.backend = "gpu"
+	if a.device != "" && a.backend == "auto" {
+		a.backend = "gpu" // a GPU that is named is asked for
 	}
 	return nil
 }
