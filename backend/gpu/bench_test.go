@@ -19,7 +19,7 @@ func BenchmarkGEMM(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p, err := on(b)(network, zeros{network}, backend.Options{Precision: precision()})
+	p, err := on(b)(network, ramp{network}, backend.Options{Precision: precision()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -82,13 +82,14 @@ type Device struct {
 	Adapter Adapter
 	Limits  Limits
 
-	mu      sync.Mutex
-	dev     hal.Device
-	queue   hal.Queue
-	layouts map[string]layout
-	lost    error
-	closed  bool
-	counts  Counts
+	mu       sync.Mutex
+	dev      hal.Device
+	queue    hal.Queue
+	layouts  map[string]layout
+	encoders []hal.CommandEncoder // idle
+	lost     error
+	closed   bool
+	counts   Counts
 }
 
 // layout is how the bindings of a shader are declared to the library.
@@ -156,6 +157,9 @@ func (d *Device) Close() error {
 	d.closed = true
 	return guard(func() error {
 		err := d.dev.WaitIdle()
+		for _, enc := range d.encoders {
+			enc.Destroy()
+		}
 		for _, l := range d.layouts {
 			d.dev.DestroyPipelineLayout(l.pipeline)
 			d.dev.DestroyBindGroupLayout(l.group)

@@ -98,49 +98,79 @@ func (d *Device) Run(ctx context.Context, record func(r *Recorder)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var cb hal.CommandBuffer
-	var index uint64
+	var sub submission
 	err := d.locked(func() (err error) {
-		cb, index, err = d.submit(record)
+		sub, err = d.submit(record)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := d.wait(index); err != nil {
+	if err := d.wait(sub.index); err != nil {
 		return err
 	}
-	if err := d.locked(func() error { d.dev.FreeCommandBuffer(cb); return nil }); err != nil {
+	if err := d.locked(func() error { d.recycle(sub.enc, sub.commands); return nil }); err != nil {
 		return err
 	}
 	return ctx.Err()
 }
 
-func (d *Device) submit(record func(r *Recorder)) (hal.CommandBuffer, uint64, error) {
-	enc, err := d.dev.CreateCommandEncoder(&hal.CommandEncoderDescriptor{Label: "run"})
+// submission is a run in flight.
+type submission struct {
+	enc      hal.CommandEncoder
+	commands hal.CommandBuffer
+	index    uint64
+}
+
+func (d *Device) submit(record func(r *Recorder)) (submission, error) {
+	enc, err := d.encoder()
 	if err != nil {
-		return nil, 0, d.lose(err)
+		return submission{}, d.lose(err)
 	}
 	if err := enc.BeginEncoding("run"); err != nil {
-		return nil, 0, d.lose(err)
+		return submission{}, d.lose(err)
 	}
 	r := &Recorder{device: d, enc: enc}
 	record(r)
 	r.endPass()
 	if r.err != nil {
 		enc.DiscardEncoding()
-		return nil, 0, r.err
+		d.recycle(enc)
+		return submission{}, r.err
 	}
-	cb, err := enc.EndEncoding()
+	commands, err := enc.EndEncoding()
 	if err != nil {
-		return nil, 0, d.lose(err)
+		return submission{}, d.lose(err)
 	}
-	index, err := d.queue.Submit([]hal.CommandBuffer{cb})
+	index, err := d.queue.Submit([]hal.CommandBuffer{commands})
 	if err != nil {
-		d.dev.FreeCommandBuffer(cb)
-		return nil, 0, d.lose(err)
+		return submission{}, d.lose(err)
 	}
-	return cb, index, nil
+	return submission{enc, commands, index}, nil
+}
+
+// encoder takes an idle encoder or makes one. Encoders are kept: left to itself the library would allocate
+// command buffers for every run and never free them.
+func (d *Device) encoder() (hal.CommandEncoder, error) {
+	if last := len(d.encoders) - 1; last >= 0 {
+		enc := d.encoders[last]
+		d.encoders = d.encoders[:last]
+		return enc, nil
+	}
+	enc, err := d.dev.CreateCommandEncoder(&hal.CommandEncoderDescriptor{Label: "run"})
+	if err != nil {
+		return nil, err
+	}
+	if kept, ok := enc.(interface{ SetPoolManaged(bool) }); ok {
+		kept.SetPoolManaged(true)
+	}
+	return enc, nil
+}
+
+// recycle takes back an encoder whose commands are done.
+func (d *Device) recycle(enc hal.CommandEncoder, done ...hal.CommandBuffer) {
+	enc.ResetAll(done)
+	d.encoders = append(d.encoders, enc)
 }
 
 // lose marks the device as lost: nothing but a lost device makes these calls fail.
