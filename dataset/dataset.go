@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -47,33 +48,45 @@ type Plan struct {
 	Classes  []string      `json:"classes"`  // of each picture: its number, or a mix "292:0.6,291:0.4"
 }
 
+// Order asks for a run.
+type Order struct {
+	Recipe   recipe.Recipe // of pictures; its indices and classes are of no account
+	Kind     Kind
+	Out      string // the folder, or OUT.tar or OUT.npz; several, numbered, for more than PerFile pictures
+	First, N int    // the pictures N from the number First
+	PerFile  int    // of .tar and .npz files
+	Metadata bool   // PNG files say how they were made
+}
+
 // Run is a plan with a model and a place.
 type Run struct {
 	plan  Plan
 	model *biggan.Model
 	mixes []labels.Mix
 	out   string
+	store Store
 }
 
-// New plans a run of n pictures from the number first: into a folder, or into OUT.tar or
-// OUT.npz, of which there are several, numbered, if there are more pictures than perFile.
-// The recipe is of pictures; its indices and classes are of no account. Errors are those of
-// biggan.Request.
-func New(m *biggan.Model, r recipe.Recipe, kind Kind, out string, first, n, perFile int, metadata bool) (*Run, error) {
-	if kind == PNG {
-		perFile = 1
+// New plans a run. Errors wrap ErrPlan, or are those of biggan.Request.
+func New(m *biggan.Model, o Order, store Store) (*Run, error) {
+	r := o.Recipe
+	if o.Kind == PNG {
+		o.PerFile = 1
 	}
 	if r.Pictures == nil || r.Sweep != nil || r.Latents {
 		return nil, fmt.Errorf("%w: very many pictures are of a seed, without a sweep or latent vectors", ErrPlan)
 	}
-	if n < 1 || perFile < 1 {
-		return nil, fmt.Errorf("%w: %d pictures, %d a file", ErrPlan, n, perFile)
+	if o.N < 1 || o.PerFile < 1 {
+		return nil, fmt.Errorf("%w: %d pictures, %d a file", ErrPlan, o.N, o.PerFile)
 	}
 	pictures := *r.Pictures
 	r.Pictures, r.Classes = &pictures, nil
 	r.Indices = nil
-	run := &Run{Plan{version, kind, n, first, perFile, metadata, r, nil}, m, nil, out}
-	q, err := run.request(first, n)
+	if len(r.Asked) == 0 {
+		r.Drawn = min(o.N, m.Labels.Len()) // each class as often as any other
+	}
+	run := &Run{Plan{version, o.Kind, o.N, o.First, o.PerFile, o.Metadata, r, nil}, m, nil, o.Out, store}
+	q, err := run.request(o.First, o.N)
 	if err != nil {
 		return nil, err
 	}
@@ -141,11 +154,14 @@ func Name(index, most int, class string) string {
 	return fmt.Sprintf("%0*d-%s.png", digits(most), index, strings.Trim(unsafeInNames.ReplaceAllString(class, "-"), "-"))
 }
 
+// in is a path in the folder, which may be that of a bucket.
+func (r *Run) in(name string) string { return strings.TrimRight(r.out, "/") + "/" + name }
+
 // Path is where a file goes.
 func (r *Run) Path(file int) string {
 	if r.plan.Kind == PNG {
 		most := r.plan.First + r.plan.N - 1
-		return filepath.Join(r.out, Name(r.plan.First+file, most, r.model.Labels.MixName(r.mixes[file])))
+		return r.in(Name(r.plan.First+file, most, r.model.Labels.MixName(r.mixes[file])))
 	}
 	if r.Files() == 1 {
 		return r.out
@@ -157,7 +173,7 @@ func (r *Run) Path(file int) string {
 // Manifest is where the plan goes.
 func (r *Run) Manifest() string {
 	if r.plan.Kind == PNG {
-		return filepath.Join(r.out, "manifest.json")
+		return r.in("manifest.json")
 	}
 	return r.out + ".manifest.json"
 }
@@ -172,27 +188,29 @@ func (r *Run) Begin(overwrite bool) error {
 	}
 	text = append(text, '\n')
 	if r.plan.Kind == PNG {
-		if err := os.Mkdir(r.out, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := r.store.Folder(r.out); err != nil {
 			return err
 		}
 	}
 	if !overwrite {
-		known, err := os.ReadFile(r.Manifest())
+		known, err := r.store.Read(r.Manifest())
 		if err == nil {
 			return r.sameRun(known, text)
 		}
-		if !errors.Is(err, os.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		for file := range r.Files() {
-			if err := atomicfile.CheckAbsent(r.Path(file)); err != nil {
-				return fmt.Errorf("%w, and no manifest says that it is of this run", err)
+			if there, err := r.store.Exists(r.Path(file)); err != nil {
+				return err
+			} else if there {
+				return fmt.Errorf("%s: %w, and no manifest says that it is of this run", r.Path(file), atomicfile.ErrExists)
 			}
 		}
 	}
-	err = atomicfile.Write(r.Manifest(), text, overwrite)
+	err = r.store.Write(r.Manifest(), text, overwrite)
 	if errors.Is(err, atomicfile.ErrExists) { // another machine was faster
-		known, err := os.ReadFile(r.Manifest())
+		known, err := r.store.Read(r.Manifest())
 		if err != nil {
 			return err
 		}
@@ -208,32 +226,41 @@ func (r *Run) sameRun(known, text []byte) error {
 	return nil
 }
 
-// Missing lists the files from and before to that are not there, and takes away what
-// writers that were killed left. No other process may be writing the same files.
+// Missing lists the files from and before to that are not there.
 func (r *Run) Missing(from, to int) ([]int, error) {
-	entries, err := os.ReadDir(filepath.Dir(r.Path(0)))
-	if err != nil {
-		return nil, err
-	}
-	there := map[string]bool{}
-	for _, e := range entries {
-		there[e.Name()] = true
-	}
 	var missing []int
-	wanted := map[string]bool{filepath.Base(r.Manifest()): true}
 	for file := from; file < to; file++ {
-		name := filepath.Base(r.Path(file))
-		if !there[name] {
-			missing = append(missing, file)
+		there, err := r.store.Exists(r.Path(file))
+		if err != nil {
+			return nil, err
 		}
-		wanted[name] = true
-	}
-	for name := range there {
-		if of := strings.TrimRight(strings.TrimPrefix(name, "."), "0123456789"); of != name && wanted[of] {
-			if err := os.Remove(filepath.Join(filepath.Dir(r.Path(0)), name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return nil, err
-			}
+		if !there {
+			missing = append(missing, file)
 		}
 	}
 	return missing, nil
+}
+
+// Clean takes away what writers that were killed left beside the files from and before to of
+// a Local store. No other process may be writing these files.
+func (r *Run) Clean(from, to int) error {
+	folder := filepath.Dir(r.Manifest())
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	ours := map[string]bool{filepath.Base(r.Manifest()): true}
+	for file := from; file < to; file++ {
+		ours[filepath.Base(r.Path(file))] = true
+	}
+	for _, e := range entries { // ".NAME" and digits, as renameio has it
+		of := strings.TrimRight(strings.TrimPrefix(e.Name(), "."), "0123456789")
+		if of == e.Name() || !ours[of] {
+			continue
+		}
+		if err := os.Remove(filepath.Join(folder, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }

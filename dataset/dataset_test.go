@@ -38,7 +38,7 @@ func newRun(t *testing.T, m *biggan.Model, kind Kind, out string, n, perFile int
 		Version: recipe.Version, Model: "letters", Backend: "cpu", Stats: "linear", Truncation: 0.5,
 		Pictures: &recipe.Pictures{Seed: 3, Asked: []string{"A", "B:0.5,C:0.5", "Q"}},
 	}
-	run, err := New(m, r, kind, out, 0, n, perFile, true)
+	run, err := New(m, Order{Recipe: r, Kind: kind, Out: out, N: n, PerFile: perFile, Metadata: true}, Local{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +49,9 @@ func newRun(t *testing.T, m *biggan.Model, kind Kind, out string, n, perFile int
 func finish(t *testing.T, run *Run) {
 	t.Helper()
 	if err := run.Begin(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Clean(0, run.Files()); err != nil {
 		t.Fatal(err)
 	}
 	missing, err := run.Missing(0, run.Files())
@@ -136,7 +139,7 @@ func TestBegin(t *testing.T) {
 		t.Error("a refused run left a manifest")
 	}
 	r := recipe.Recipe{Stats: "linear", Pictures: &recipe.Pictures{Sweep: []float64{1}}}
-	if _, err := New(m, r, PNG, "x", 0, 5, 1, true); !errors.Is(err, ErrPlan) {
+	if _, err := New(m, Order{Recipe: r, Kind: PNG, Out: "x", N: 5}, Local{}); !errors.Is(err, ErrPlan) {
 		t.Errorf("a sweep: %v", err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/biggan-zoo/biggan"
-	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/recipe"
 )
 
@@ -76,7 +75,7 @@ func (r *Run) write(file int, pictures []biggan.Picture, overwrite bool) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(r.Path(file), data, overwrite)
+	return r.store.Write(r.Path(file), data, overwrite)
 }
 
 // Encode is the content of a file of these pictures.

@@ -2,13 +2,15 @@ package render
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/gif"
 	"image/png"
 	"math"
-	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -204,20 +206,94 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+// decodeSixel draws a sixel payload: palette entries, runs of six pixels, ends of lines. (That
+// of the library drops what follows a repetition.)
+func decodeSixel(t *testing.T, payload string, size image.Rectangle) image.Image {
+	t.Helper()
+	m := image.NewNRGBA(size)
+	palette := map[string]color.NRGBA{}
+	colour, x, y := "", 0, 0
+	for _, token := range regexp.MustCompile(`"[\d;]+|#[\d;]+|!\d+.|[$\-?-~]`).FindAllString(payload, -1) {
+		run := 1
+		switch token[0] {
+		case '"':
+			continue
+		case '#':
+			var n, r, g, b int
+			if _, err := fmt.Sscanf(token, "#%d;2;%d;%d;%d", &n, &r, &g, &b); err == nil {
+				palette[fmt.Sprint("#", n)] = color.NRGBA{uint8(r * 255 / 100), uint8(g * 255 / 100), uint8(b * 255 / 100), 255}
+			} else {
+				colour = token
+			}
+			continue
+		case '$':
+			x = 0
+			continue
+		case '-':
+			x, y = 0, y+6
+			continue
+		case '!':
+			if _, err := fmt.Sscanf(token, "!%d", &run); err != nil {
+				t.Fatal(err)
+			}
+		}
+		bits := token[len(token)-1] - '?'
+		for range run {
+			for i := range 6 {
+				if bits>>i&1 != 0 {
+					m.SetNRGBA(x, y+i, palette[colour])
+				}
+			}
+			x++
+		}
+	}
+	return m
+}
+
+// TestPreview takes the sequences apart as a terminal does: the picture is in them.
 func TestPreview(t *testing.T) {
-	m := gradient(60, 31, int(rand.Uint32()%100))
-	for p, want := range map[Protocol]string{Kitty: "\x1b_G", ITerm2: "\x1b]1337;File=", Sixel: "\x1bP0;1q", Blocks: "\x1b[38;2;"} {
+	m := gradient(60, 31, 5)
+	for p, want := range map[Protocol]*regexp.Regexp{
+		Kitty:  regexp.MustCompile("\x1b_G([^;\x1b]*);([^\x1b]*)\x1b\\\\"),
+		ITerm2: regexp.MustCompile("\x1b\\]1337;File=([^:]*inline=1[^:]*):([^\x07]*)\x07"),
+		Sixel:  regexp.MustCompile("\x1bP(0;1)q([^\x1b]*)\x1b\\\\"),
+	} {
 		var b bytes.Buffer
-		if err := Preview(&b, m, p, 40, true); err != nil || !strings.HasPrefix(b.String(), want) || !strings.HasSuffix(b.String(), "\n") {
-			t.Errorf("%s: %v, %.40q", p, err, b.String())
+		if err := Preview(&b, m, p, 40, true); err != nil || !strings.HasSuffix(b.String(), "\n") {
+			t.Errorf("%s: %v", p, err)
+		}
+		payload := ""
+		for _, part := range want.FindAllStringSubmatch(b.String(), -1) {
+			payload += part[2]
+		}
+		if rest := strings.TrimSpace(want.ReplaceAllString(b.String(), "")); rest != "" || payload == "" {
+			t.Errorf("%s: %d bytes of payload, and %.60q besides", p, len(payload), rest)
+			continue
+		}
+		var got image.Image
+		var err error
+		if p == Sixel {
+			got = decodeSixel(t, payload, m.Rect)
+		} else {
+			got, err = png.Decode(base64.NewDecoder(base64.StdEncoding, strings.NewReader(payload)))
+		}
+		if err != nil {
+			t.Errorf("%s: %v", p, err)
+			continue
+		}
+		if e := rms(m, got); p != Sixel && e > 0 || e > 12 {
+			t.Errorf("%s: error %v", p, e)
 		}
 	}
 	var b bytes.Buffer
-	if err := Preview(&b, m, Blocks, 40, false); err != nil {
-		t.Fatal(err)
-	}
-	if lines := strings.Count(b.String(), "\n"); lines != 10 || strings.Count(b.String(), "▀") != 40*10 {
-		t.Errorf("%d lines of half blocks for a picture of 40 x 20", lines)
+	for _, colours := range []bool{true, false} {
+		b.Reset()
+		if err := Preview(&b, m, Blocks, 40, colours); err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Count(b.String(), "\n"); lines != 10 || strings.Count(b.String(), "▀") != 40*10 || strings.Contains(b.String(), "38;5;") == colours {
+			t.Errorf("%d lines of half blocks for a picture of 40 x 20", lines)
+		}
 	}
 	if err := Preview(&b, m, "telepathy", 40, true); err == nil {
 		t.Error("an unknown protocol is no error")

@@ -70,7 +70,7 @@ func Preview(w io.Writer, m image.Image, p Protocol, columns int, colours bool) 
 	var err error
 	switch p {
 	case Kitty:
-		err = kitty.EncodeGraphics(&b, m, &kitty.Options{Action: kitty.TransmitAndPut, Format: kitty.PNG, Chunk: true, Quiet: 2})
+		err = kitty.EncodeGraphics(&b, m, &kitty.Options{Action: kitty.TransmitAndPut, Transmission: kitty.Direct, Format: kitty.PNG, Chunk: true, Quiet: 2})
 	case ITerm2:
 		var file bytes.Buffer
 		err = png.Encode(&file, m)

@@ -55,42 +55,22 @@ func (g *generateFlags) part() (i, k int, err error) {
 
 // toMany makes the files of a plan that are not there yet.
 func (d *drawing) toMany(ctx context.Context) error {
-	a, g := d.app, d.flags
-	if len(d.recipe.Asked) == 0 {
-		d.recipe.Drawn = min(len(d.recipe.Indices), d.model.Labels.Len())
-	}
-	var err error
-	if d.recipe.Backend, err = d.model.Prepare(a.backend, a.options()); err != nil {
-		return err
-	}
-	kind := datasets[recipe.Extension(g.out)]
-	if kind == "" {
-		kind = dataset.PNG
-	}
-	run, err := dataset.New(d.model, d.recipe, kind, g.out, g.first, len(d.recipe.Indices), g.perFile, !g.noMetadata)
+	a := d.app
+	run, err := d.plan()
 	if err != nil {
 		return err
 	}
 	if err := run.Begin(a.force); err != nil {
 		return err
 	}
-	i, k, err := g.part()
+	i, k, err := d.flags.part()
 	if err != nil {
 		return err
 	}
 	from, to := run.Shard(i, k)
-	missing, err := run.Missing(from, to)
+	missing, err := d.missing(run, from, to)
 	if err != nil {
 		return err
-	}
-	if a.force {
-		missing = nil
-		for file := from; file < to; file++ {
-			missing = append(missing, file)
-		}
-	}
-	if there := to - from - len(missing); there > 0 {
-		a.tell("%d of %d files are there", there, to-from)
 	}
 	a.warnStats(d.model, d.recipe.Truncation)
 	total := run.PicturesOf(missing)
@@ -106,4 +86,40 @@ func (d *drawing) toMany(ctx context.Context) error {
 	}
 	a.tell("seed %d, truncation %v, %d pictures", d.recipe.Seed, d.recipe.Truncation, run.Pictures())
 	return a.reportMade(paths, d.recipe, nil, "")
+}
+
+// plan is the run of a command. It compiles the model, for the backend is part of the plan.
+func (d *drawing) plan() (*dataset.Run, error) {
+	var err error
+	if d.recipe.Backend, err = d.model.Prepare(d.app.backend, d.app.options()); err != nil {
+		return nil, err
+	}
+	kind := datasets[recipe.Extension(d.flags.out)]
+	if kind == "" {
+		kind = dataset.PNG
+	}
+	return dataset.New(d.model, dataset.Order{
+		Recipe: d.recipe, Kind: kind, Out: d.flags.out, First: d.flags.first, N: len(d.recipe.Indices),
+		PerFile: d.flags.perFile, Metadata: !d.flags.noMetadata,
+	}, dataset.Local{})
+}
+
+// missing lists the files to make: those that are not there, or with --force all.
+func (d *drawing) missing(run *dataset.Run, from, to int) ([]int, error) {
+	if err := run.Clean(from, to); err != nil {
+		return nil, err
+	}
+	missing, err := run.Missing(from, to)
+	if err != nil || len(missing) == to-from {
+		return missing, err
+	}
+	if d.app.force {
+		missing = nil
+		for file := from; file < to; file++ {
+			missing = append(missing, file)
+		}
+		return missing, nil
+	}
+	d.app.tell("%d of %d files are there", to-from-len(missing), to-from)
+	return missing, nil
 }
