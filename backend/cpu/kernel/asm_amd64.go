@@ -13,7 +13,11 @@ func vector() []*Set {
 		sets = append(sets, setAVX2)
 	}
 	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
-		sets = append(sets, setAVX512)
+		set := *setAVX512
+		if cpuid.CPU.Supports(cpuid.AVX512BF16) {
+			set.half = halfAVX512
+		}
+		sets = append(sets, &set)
 	}
 	return sets
 }

@@ -751,7 +751,8 @@ loop36:
 	VMOVAPS Y3, Y1
 	VSUBPS  Y2, Y1, Y1
 	VMOVUPS Y1, 256(SI)
-	LEAQ    (AX)(R9*1), R10
+	MOVQ    R9, R10
+	ADDQ    AX, R10
 	VMOVUPS (SI), Y1
 	VMOVUPS 32(SI), Y2
 	VMOVUPS 64(SI), Y3
@@ -832,7 +833,7 @@ rest37:
 	VMOVAPS    Y3, Y1
 	VSUBPS     Y2, Y1, Y1
 	VMOVUPS    Y1, 256(SI)
-	LEAQ       (AX)(R9*1), R9
+	ADDQ       AX, R9
 	VMOVUPS    (SI), Y1
 	VMOVUPS    32(SI), Y2
 	VMOVUPS    64(SI), Y3
@@ -1349,7 +1350,8 @@ loop55:
 	VMOVAPS Y4, Y1
 	VSUBPS  Y2, Y1, Y1
 	VMOVUPS Y1, 480(SI)
-	LEAQ    (AX)(R9*1), R10
+	MOVQ    R9, R10
+	ADDQ    AX, R10
 	VMOVUPS (SI), Y1
 	VMOVUPS 32(SI), Y2
 	VMOVUPS 64(SI), Y3
@@ -1503,7 +1505,7 @@ rest56:
 	VMOVAPS    Y4, Y1
 	VSUBPS     Y2, Y1, Y1
 	VMOVUPS    Y1, 480(SI)
-	LEAQ       (AX)(R9*1), R9
+	ADDQ       AX, R9
 	VMOVUPS    (SI), Y1
 	VMOVUPS    32(SI), Y2
 	VMOVUPS    64(SI), Y3
@@ -3050,7 +3052,8 @@ loop93:
 	VFMADD231PS  cAVX2c0200000<>+0(SB), Y4, Y1
 	VADDPS       Y6, Y1, Y1
 	VMOVUPS      Y1, 1120(SI)
-	LEAQ         (AX)(R9*1), R10
+	MOVQ         R9, R10
+	ADDQ         AX, R10
 	VMOVUPS      (SI), Y1
 	VMOVUPS      32(SI), Y2
 	VMOVUPS      64(SI), Y3
@@ -3518,7 +3521,7 @@ rest94:
 	VFMADD231PS  cAVX2c0200000<>+0(SB), Y4, Y1
 	VADDPS       Y6, Y1, Y1
 	VMOVUPS      Y1, 1120(SI)
-	LEAQ         (AX)(R9*1), R9
+	ADDQ         AX, R9
 	VMOVUPS      (SI), Y1
 	VMOVUPS      32(SI), Y2
 	VMOVUPS      64(SI), Y3

@@ -8,6 +8,7 @@ package kernel
 
 //go:generate sh -c "cd _asm && go run -tags noasm . -set avx512 -out ../avx512_amd64.s -stubs ../avx512_amd64.go -pkg kernel"
 //go:generate sh -c "cd _asm && go run -tags noasm . -set avx2 -out ../avx2_amd64.s -stubs ../avx2_amd64.go -pkg kernel"
+//go:generate sh -c "cd _asm && go run -tags noasm . -set bf16 -out ../bf16_amd64.s -stubs ../bf16_amd64.go -pkg kernel"
 
 import (
 	"fmt"
@@ -31,6 +32,7 @@ type Set struct {
 	input   map[int]inputFunc     // by N
 	output  map[[2]int]outputFunc // by M and N
 	weights map[[2]int]weightsFunc
+	half    *halfSet // nil = the processor lacks bfloat16
 }
 
 type (
@@ -39,7 +41,7 @@ type (
 	weightsFunc func(w *Winograd, dst []float32, plane int, src []float32, tap, n int, temp []float32)
 )
 
-// Generic is plain Go.
+// Generic is plain Go, without bfloat16: float32 is faster there and exact.
 var Generic = &Set{
 	Name: "generic", Rows: 4,
 	gemm: gemmGeneric, affine: affineGeneric, addRows: addRowsGeneric, maxPool: maxPoolGeneric, dots: dotsGeneric, largest: largestGeneric,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -283,10 +284,58 @@ func testTransforms(t *testing.T, s *Set, w *Winograd, n, count int) {
 	}
 }
 
+// TestBF16 compares the kernels of bfloat16 with their plain forms.
+func TestBF16(t *testing.T) {
+	sets := Sets()
+	s := sets[len(sets)-1]
+	if !s.HasBF16() {
+		t.Skip("this processor has no AVX512_BF16")
+	}
+	for _, n := range []int{2, 4, 14, 16, 18, 32, 34, 98} {
+		src := random(uint64(n), 3*(n+1))
+		got, want := make([]uint32, 2*(n/2+2)+n/2+9), make([]uint32, 2*(n/2+2)+n/2+9)
+		s.RoundBF16(got, n/2+2, src, n+1, 3, n)
+		roundGeneric(want, n/2+2, src, n+1, 3, n)
+		if !slices.Equal(got, want) {
+			t.Fatalf("rounding %d values: got %x, want %x", n, got, want)
+		}
+		for _, m := range []int{1, 5, 14, 15, 31} {
+			for _, columns := range []int{1, 16, 33} {
+				a, b := make([]uint32, m*(n+1)), make([]uint32, Panels(columns, NR)*NR*n)
+				roundGeneric(a, 0, random(1, 2*len(a)), 0, 1, 2*len(a))
+				roundGeneric(b, 0, random(2, 2*len(b)), 0, 1, 2*len(b))
+				got, check := guarded(t, (m-1)*(columns+2)+columns)
+				want, _ := guarded(t, len(got))
+				for _, add := range []bool{false, true} {
+					s.GemmBF16(m, columns, n, a, n+1, b, n*NR, got, columns+2, add)
+					gemmHalfGeneric(m, columns, n, a, n+1, b, n*NR, want, columns+2, add)
+				}
+				check("product of pairs")
+				same(t, "product of pairs", got, want, 1e-4)
+			}
+		}
+		for _, w := range Winograds {
+			temp := make([]float32, Temp)
+			tiles := Tiles{Count: 3, Channels: n, Pixel: n, Row: n * (3*w.M + w.R), Tile: w.M * n, Next: n/2 + 1, Plane: 3*(n/2+1) + 7}
+			src := random(9, w.N*tiles.Row)
+			got, want := make([]uint32, w.N*w.N*tiles.Plane), make([]uint32, w.N*w.N*tiles.Plane)
+			s.InputBF16(w, tiles, got, src, temp)
+			inputHalfGeneric(w, tiles, want, src, nil)
+			for i := range want {
+				for _, half := range []func(uint32) float32{low, high} {
+					if g, v := half(got[i]), half(want[i]); math.Abs(float64(g-v)) > 0.008*math.Abs(float64(v))+1e-6 {
+						t.Fatalf("transform of F(%d,%d), %d channels: %v, want %v", w.M, w.R, n, g, v)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestFind: a set by its name, the fastest without one.
 func TestFind(t *testing.T) {
 	sets := Sets()
-	if s, _, err := Find(""); err != nil || s != sets[len(sets)-1] {
+	if s, _, err := Find(""); err != nil || s.Name != sets[len(sets)-1].Name {
 		t.Errorf("the fastest: %v, %v", s, err)
 	}
 	if s, known, err := Find("generic"); err != nil || !known || s != Generic {
@@ -311,6 +360,20 @@ func BenchmarkGemm(b *testing.B) {
 			})
 		}
 	}
+}
+
+func BenchmarkGemmBF16(b *testing.B) {
+	sets := Sets()
+	s := sets[len(sets)-1]
+	if !s.HasBF16() {
+		b.Skip("this processor has no AVX512_BF16")
+	}
+	const m, n, k = 64, 256, 128
+	x, y, c := make([]uint32, m*(k+16)), make([]uint32, n*k), make([]float32, m*n)
+	for b.Loop() {
+		s.GemmBF16(m, n, k, x, k+16, y, k*NR, c, n, false)
+	}
+	b.ReportMetric(4*float64(m*n*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }
 
 // BenchmarkTransforms reports what the transforms of 64 tiles of 64 channels take of a

@@ -101,9 +101,8 @@ func (v isa) products(sums [][2]reg.VecVirtual, k, b reg.GPVirtual, a rowsAt) {
 	Label(done)
 }
 
-// gemmAVX512 writes the tiles of 1 to rowsAVX512 rows and up to 32 columns.
-func gemmAVX512() {
-	v := avx512
+// tiles writes the tiles of 1 to rowsAVX512 rows and up to 32 columns.
+func tiles(v isa) {
 	for rows := 1; rows <= rowsAVX512; rows++ {
 		v.text(fmt.Sprintf("tile%dx", rows), tileSignature)
 		sums := v.sums(rows)

@@ -13,9 +13,9 @@ import (
 
 // generators are the files by their -set.
 var generators = map[string]func(){
-	"avx512": func() { vectorKernels(avx512); gemmAVX512() },
+	"avx512": func() { vectorKernels(avx512); tiles(avx512) },
 	"avx2":   func() { vectorKernels(avx2); gemmAVX2() },
-	"bf16":   gemmBF16,
+	"bf16":   bf16Kernels,
 }
 
 func main() {
@@ -28,6 +28,11 @@ func main() {
 	build.ConstraintExpr("!noasm")
 	generate()
 	build.Generate()
+	if *set == "bf16" {
+		if err := encodeBF16(flag.Lookup("out").Value.String()); err != nil {
+			log.Fatal(err)
+		}
+	}
 }
 
 // vectorKernels are the kernels whose code is the same for both widths.
@@ -42,7 +47,7 @@ func vectorKernels(v isa) {
 	tanh(v)
 	for _, t := range transforms {
 		if t.input {
-			inputTransform(v, t.w)
+			inputTransform(v, t.w, false)
 		}
 		outputTransform(v, t.w)
 		weightsTransform(v, t.w)

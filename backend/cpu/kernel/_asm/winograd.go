@@ -175,8 +175,8 @@ func (v isa) applyOutput(rows [][]float64, x []reg.VecVirtual, emit func(i int, 
 }
 
 // inputTransform is dst = Bᵀ·src·B for tiles in a row; steps in bytes. Value (i,j) of a
-// transformed tile lies in plane i·N+j.
-func inputTransform(v isa, w *kernel.Winograd) {
+// transformed tile lies in plane i·N+j; half rounds it to bfloat16.
+func inputTransform(v isa, w *kernel.Winograd, half bool) {
 	v.text(fmt.Sprintf("input%d", w.N), "dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32")
 	dst, plane, src, row := param("dst"), param("plane"), param("src"), param("row")
 	temp := Mem{Base: param("temp")}
@@ -201,7 +201,11 @@ func inputTransform(v isa, w *kernel.Winograd) {
 			}
 		}
 		to := GP64()
-		LEAQ(at(dst, i), to)
+		MOVQ(i, to)
+		if half {
+			SHRQ(Imm(1), to)
+		}
+		ADDQ(dst, to)
 		for r := range w.N {
 			x := make([]reg.VecVirtual, w.N)
 			for j := range x {
@@ -209,7 +213,13 @@ func inputTransform(v isa, w *kernel.Winograd) {
 				VMOVUPS(temp.Offset((r*w.N+j)*v.bytes()), x[j])
 			}
 			outputs := newRows(to, plane, w.N)
-			v.applyInput(w.BT, x, func(j int, y reg.VecVirtual) { v.store(y, outputs.at(j, 0), t) })
+			v.applyInput(w.BT, x, func(j int, y reg.VecVirtual) {
+				if half {
+					storeHalf(y, outputs.at(j, 0), t)
+				} else {
+					v.store(y, outputs.at(j, 0), t)
+				}
+			})
 			if r+1 < w.N {
 				// to += N·plane
 				LEAQ(outputs.at(w.N-1, 0), to)
