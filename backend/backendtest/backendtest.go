@@ -19,7 +19,16 @@ import (
 // Run tests a backend. Results may differ from the oracle's by tolerance, relative to the
 // largest magnitude of the tensor or 1.
 func Run(t *testing.T, compile, oracle backend.Compile, tolerance float64) {
-	s := suite{compile, oracle, tolerance}
+	RunPrecision(t, compile, oracle, backend.F32, tolerance)
+}
+
+// RunPrecision is Run with programs of a precision; the oracle keeps its own.
+func RunPrecision(t *testing.T, compile, oracle backend.Compile, p backend.Precision, tolerance float64) {
+	at := func(g *graph.Graph, w weights.Source, o backend.Options) (backend.Program, error) {
+		o.Precision = p
+		return compile(g, w, o)
+	}
+	s := suite{at, oracle, tolerance}
 	for _, g := range networks(t) {
 		t.Run(g.Name, func(t *testing.T) {
 			w := randomWeights(g, 1)

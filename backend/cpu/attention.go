@@ -10,6 +10,7 @@ import (
 // never exists. Keys and values are packed once a run, into buffers of the plan.
 type attentionStep struct {
 	name          string
+	half          bool // exponentials and values rounded to bfloat16
 	theta, phi, g view
 	packedPhi     *buffer // panels of keys, depth d
 	packedG       *buffer // panels of channels, depth keys
@@ -25,7 +26,7 @@ const (
 
 // scratchSize is what a thread needs: queries and scores; to pack keys, a pixel.
 func (s *attentionStep) scratchSize() int {
-	return max(queriesBlock*(s.theta.c+min(keysBlock, s.keys())+2*rowGap), s.g.c)
+	return max(queriesBlock*(s.theta.c+2*min(keysBlock, s.keys())+3*rowGap), s.theta.c+2*s.g.c)
 }
 
 func (s *attentionStep) keys() int {
@@ -59,6 +60,12 @@ func (s *attentionStep) run(e *env) error {
 					k.Scale(out[(from+i)*c:][:c], keep)
 				}
 			}
+			if s.half {
+				rounded := kernel.Words(scores[queriesBlock*lds:])
+				k.RoundBF16(rounded, lds, scores, lds, m, n)
+				k.GemmBF16(m, c, n/2, rounded, lds, kernel.Words(g)[key/2*kernel.NR:], keys/2*kernel.NR, out[from*c:], c, key > 0)
+				continue
+			}
 			k.Gemm(m, c, n, scores, lds, g[key*kernel.NR:], keys*kernel.NR, out[from*c:], c, key > 0)
 		}
 		for i := range m {
@@ -90,7 +97,7 @@ func (s *attentionStep) packKeys(e *env) error {
 	phi, g := s.phi.reader(e), s.g.reader(e)
 	toPhi, toG := e.values(s.packedPhi), e.values(s.packedG)
 	_, w := s.phi.size()
-	row := max(d, s.g.c)
+	row := max(d, 2*s.g.c)
 	return e.parallel(kernel.Panels(keys, kernel.NR), func(worker, item int) {
 		values := e.scratch[worker][:row]
 		for p := item * kernel.NR; p < min((item+1)*kernel.NR, keys); p++ {
@@ -99,10 +106,29 @@ func (s *attentionStep) packKeys(e *env) error {
 			for l, x := range values[:d] {
 				panel[l*kernel.NR] = x
 			}
+			if s.half {
+				s.packPair(toG, g, values, p, w)
+				continue
+			}
 			g.readPixel(values[:s.g.c], p/w, p%w, s.g.up)
 			for j := 0; j < s.g.c; j += kernel.NR {
 				copy(toG[(j/kernel.NR*keys+p)*kernel.NR:][:kernel.NR], values[j:s.g.c])
 			}
 		}
 	})
+}
+
+// packPair packs the values of an odd key with those of the even one before it.
+func (s *attentionStep) packPair(dst []float32, g reader, values []float32, p, w int) {
+	if p%2 == 0 {
+		return
+	}
+	c, keys := s.g.c, s.keys()
+	even, odd := values[:c], values[c:2*c]
+	g.readPixel(even, (p-1)/w, (p-1)%w, s.g.up)
+	g.readPixel(odd, p/w, p%w, s.g.up)
+	for j := 0; j < c; j += kernel.NR {
+		n := min(kernel.NR, c-j)
+		pair(kernel.Words(dst)[(j/kernel.NR*keys+p-1)/2*kernel.NR:][:n], even[j:], odd[j:])
+	}
 }

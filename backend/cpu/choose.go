@@ -16,27 +16,59 @@ const (
 // price is how many products a byte of packed weights must save to be worth its memory.
 const price = 6
 
-// chooseMethod picks the cheapest way to compute a convolution of a view.
-func chooseMethod(size int, in view, outs int) method {
+// policy is what steers the choice beside shapes. The zero value is float32.
+type policy struct {
+	// Convolutions of at least so many output pixels a side are computed in bfloat16; 0 = none are.
+	rounded1x1, rounded3x3 int
+	// prefer, if not nil, names methods that are taken whatever they cost.
+	prefer func(m method) bool
+}
+
+// bfloat16 rounds where the time goes, and where an error spreads least: late.
+var bfloat16 = policy{rounded1x1: 16, rounded3x3: 64}
+
+// rounds reports whether a convolution is computed in bfloat16.
+func (p policy) rounds(size int, in view) bool {
+	h, w := in.size()
+	side := p.rounded1x1
+	if size == 3 {
+		side = p.rounded3x3
+	}
+	return side > 0 && in.c%2 == 0 && min(h, w) >= side
+}
+
+// method picks the cheapest way to compute a convolution of a view.
+func (p policy) method(size int, in view, outs int) method {
 	if size == 3 && !in.up && outs <= narrowOuts {
 		return newNarrow(in, outs)
 	}
-	up := size == 3 && in.up
-	var best method = newDirect(size, in.c, outs, up)
+	up, half := size == 3 && in.up, p.rounds(size, in)
+	var best method = newDirect(size, in.c, outs, up, half)
 	if size == 1 {
 		return best
 	}
-	cost := directCost(in, outs) + price*float64(best.bytes())
+	cost := directCost(in, outs)*speed(half) + price*float64(best.bytes())
 	for _, w := range kernel.Winograds {
 		if (w.R == 2) != up {
 			continue
 		}
-		f := newFast(w, in, outs)
+		f := newFast(w, in, outs, half)
+		if p.prefer != nil && p.prefer(f) {
+			return f
+		}
 		if c := f.cost() + price*float64(f.bytes()); c < cost {
 			best, cost = f, c
 		}
 	}
 	return best
+}
+
+// speed is the time of a product.
+func speed(half bool) float64 {
+	if half {
+		return 0.5
+	}
+	return 1
 }
 
 func padded(outs int) float64 { return float64(kernel.Panels(outs, kernel.NR) * kernel.NR) }
@@ -54,5 +86,5 @@ func (f *fast) cost() float64 {
 	down, across := f.grid()
 	values := float64(len(f.phases) * f.planes() * down * across) // of all planes, a channel
 	products := values * float64(f.channels) * padded(f.outs)
-	return max(products, float64(f.bytes())*productsOfByte) + values*(inputCost*float64(f.channels)+outputCost*padded(f.outs))
+	return max(products*speed(f.half), float64(f.bytes())*productsOfByte) + values*(inputCost*float64(f.channels)+outputCost*padded(f.outs))
 }

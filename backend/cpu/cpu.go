@@ -63,9 +63,13 @@ type env struct {
 
 // Compile lowers a graph, divides weights by their spectral norms and packs them.
 func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Program, error) {
-	if o.Precision != "" && o.Precision != backend.F32 {
-		return nil, fmt.Errorf("%w: the cpu backend computes in f32, not in %q", backend.ErrUnavailable, o.Precision)
+	if o.Precision == backend.BF16 {
+		return compile(g, w, o, bfloat16)
 	}
+	return compile(g, w, o, policy{})
+}
+
+func compile(g *graph.Graph, w weights.Source, o backend.Options, steer policy) (backend.Program, error) {
 	if err := backend.CheckKeep(g, o.Keep); err != nil {
 		return nil, err
 	}
@@ -76,11 +80,15 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 	if err != nil {
 		return nil, err
 	}
+	if err := checkPrecision(o.Precision, set); err != nil {
+		return nil, err
+	}
 	threads := o.Threads
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	l := newLowering(g, w, set, o.Keep)
+	l.policy = steer
 	if err := l.lower(); err != nil {
 		return nil, err
 	}
@@ -95,6 +103,17 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 		p.ones[i] = 1
 	}
 	return p, nil
+}
+
+// checkPrecision refuses arithmetic that the kernels lack.
+func checkPrecision(p backend.Precision, set *kernel.Set) error {
+	switch {
+	case p == "" || p == backend.F32 || p == backend.BF16 && set.HasBF16():
+		return nil
+	case p == backend.BF16:
+		return fmt.Errorf("%w: the cpu backend computes in bf16 with AVX512_BF16, which %s kernels on this processor lack; use f32", backend.ErrUnavailable, set.Name)
+	}
+	return fmt.Errorf("%w: the cpu backend computes in f32 and bf16, not in %q", backend.ErrUnavailable, p)
 }
 
 // Run computes the vectors of the batch together and the maps sample by sample.

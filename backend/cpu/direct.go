@@ -11,6 +11,8 @@ type direct struct {
 	size, channels, outs int
 	phases               []phase
 	packed               [][]float32 // by phase
+	half                 bool        // products in bfloat16
+	pairs                [][]uint32  // then the packed weights, by phase
 }
 
 // An item computes up to rowsBlock pixels, of which depthBlock products are packed at a time.
@@ -20,23 +22,48 @@ const (
 	rowGap     = 16 // values between packed rows, lest they all fall on the same cache sets
 )
 
-func newDirect(size, channels, outs int, up bool) *direct {
-	return &direct{size: size, channels: channels, outs: outs, phases: phasesOf(size, up)}
+func newDirect(size, channels, outs int, up, half bool) *direct {
+	return &direct{size: size, channels: channels, outs: outs, phases: phasesOf(size, up), half: half}
 }
 
-func (d *direct) String() string { return fmt.Sprintf("direct %dx%d", d.size, d.size) }
+func (d *direct) String() string { return fmt.Sprintf("direct %dx%d", d.size, d.size) + suffix(d.half) }
+
+func suffix(half bool) string {
+	if half {
+		return " bf16"
+	}
+	return ""
+}
 
 func (d *direct) depth() int { return len(d.phases[0].taps) * d.channels }
 
 func (d *direct) bytes() int64 {
-	return 4 * int64(len(d.phases)) * int64(d.depth()) * int64(kernel.Panels(d.outs, kernel.NR)*kernel.NR)
+	return valueBytes(d.half) * int64(len(d.phases)) * int64(d.depth()) * int64(kernel.Panels(d.outs, kernel.NR)*kernel.NR)
 }
 
+func valueBytes(half bool) int64 {
+	if half {
+		return 2
+	}
+	return 4
+}
+
+// lda is how far apart packed rows lie.
+func (d *direct) lda() int { return min(depthBlock, d.depth()) + rowGap }
+
+// scratch holds packed rows, the same rounded, and sums.
 func (d *direct) scratch() int {
-	return rowsBlock * (min(depthBlock, d.depth()) + rowGap + kernel.Panels(d.outs, kernel.NR)*kernel.NR)
+	return rowsBlock * (2*d.lda() + kernel.Panels(d.outs, kernel.NR)*kernel.NR)
 }
 
 func (d *direct) reserve() {
+	if d.half {
+		d.pairs = make([][]uint32, len(d.phases))
+		for i := range d.pairs {
+			d.pairs[i] = make([]uint32, kernel.Panels(d.outs, kernel.NR)*kernel.NR*d.depth()/2)
+		}
+		return
+	}
 	d.packed = make([][]float32, len(d.phases))
 	for i := range d.packed {
 		d.packed[i] = make([]float32, kernel.Panels(d.outs, kernel.NR)*kernel.NR*d.depth())
@@ -48,13 +75,22 @@ func (d *direct) reserve() {
 func (d *direct) add(_ *kernel.Set, values []float32, factor float64, from, to, at int) {
 	area, k := d.size*d.size, d.depth()
 	g := make([]float32, len(d.phases[0].taps)*kernel.NR)
+	odd := make([]float32, len(g))
 	for i, p := range d.phases {
 		sources := p.sources(d.size)
 		for o := from; o < to; {
 			col := at + o - from
 			n := min(to-o, kernel.NR-col%kernel.NR)
-			panel := d.packed[i][col/kernel.NR*k*kernel.NR+col%kernel.NR:]
-			for ch := range d.channels {
+			for ch := 0; d.half && ch < d.channels; ch += 2 {
+				panel := d.pairs[i][col/kernel.NR*k/2*kernel.NR+col%kernel.NR:]
+				gather(g, values[(o*d.channels+ch)*area:], d.channels*area, n, sources, factor)
+				gather(odd, values[(o*d.channels+ch+1)*area:], d.channels*area, n, sources, factor)
+				for t := range sources {
+					pair(panel[(t*d.channels+ch)/2*kernel.NR:][:n], g[t*kernel.NR:], odd[t*kernel.NR:])
+				}
+			}
+			for ch := 0; !d.half && ch < d.channels; ch++ {
+				panel := d.packed[i][col/kernel.NR*k*kernel.NR+col%kernel.NR:]
 				gather(g, values[(o*d.channels+ch)*area:], d.channels*area, n, sources, factor)
 				for t := range sources {
 					copy(panel[(t*d.channels+ch)*kernel.NR:][:n], g[t*kernel.NR:])
@@ -62,6 +98,13 @@ func (d *direct) add(_ *kernel.Set, values []float32, factor float64, from, to, 
 			}
 			o += n
 		}
+	}
+}
+
+// pair rounds two rows of values into words.
+func pair(dst []uint32, low, high []float32) {
+	for i := range dst {
+		dst[i] = kernel.PairBF16(low[i], high[i])
 	}
 }
 
@@ -87,12 +130,18 @@ func (d *direct) run(e *env, s *convStep) error {
 
 // products adds the products of m pixels from row to c.
 func (d *direct) products(e *env, worker int, in reader, phase, row, m, col, n int, c []float32, ldc int) {
-	k, lda := d.depth(), min(depthBlock, d.depth())+rowGap
-	a := e.scratch[worker][:rowsBlock*lda]
+	k, lda := d.depth(), d.lda()
+	a, rounded := e.scratch[worker][:rowsBlock*lda], kernel.Words(e.scratch[worker][rowsBlock*lda:2*rowsBlock*lda])
+	kernels := e.program.kernels
 	for from := 0; from < k; from += depthBlock {
 		to := min(from+depthBlock, k)
 		d.packRows(a, lda, in, d.phases[phase], row, m, from, to)
-		e.program.kernels.Gemm(m, n, to-from, a, lda, d.packed[phase][col*k+from*kernel.NR:], k*kernel.NR, c, ldc, true)
+		if d.half {
+			kernels.RoundBF16(rounded, lda, a, lda, m, to-from)
+			kernels.GemmBF16(m, n, (to-from)/2, rounded, lda, d.pairs[phase][(col*k+from*kernel.NR)/2:], k/2*kernel.NR, c, ldc, true)
+			continue
+		}
+		kernels.Gemm(m, n, to-from, a, lda, d.packed[phase][col*k+from*kernel.NR:], k*kernel.NR, c, ldc, true)
 	}
 }
 
@@ -100,7 +149,7 @@ func (d *direct) products(e *env, worker int, in reader, phase, row, m, col, n i
 func (d *direct) scattered(e *env, s *convStep, worker int, in reader, phase, row, m, col, n int) {
 	p, k := d.phases[phase], e.program.kernels
 	ldc := kernel.Panels(n, kernel.NR) * kernel.NR
-	c := e.scratch[worker][rowsBlock*(min(depthBlock, d.depth())+rowGap):][:m*ldc]
+	c := e.scratch[worker][2*rowsBlock*d.lda():][:m*ldc]
 	clear(c)
 	d.products(e, worker, in, phase, row, m, col, n, c, ldc)
 	for i := 0; i < m; {

@@ -15,6 +15,7 @@ type lowering struct {
 	graph   *graph.Graph
 	w       weights.Source
 	kernels *kernel.Set
+	policy  policy
 	wants   map[*graph.Node][]string // names under which a node's value is returned
 	users   [][]*graph.Node          // by node id, one entry a use
 
@@ -355,7 +356,7 @@ func (l *lowering) conv(n *graph.Node, in view) {
 	if u := l.onlyUser(n); u != nil && u.Op == graph.Slice {
 		s.from, s.to, s.outs = u.Start, u.Start+u.Len, u.Len
 	}
-	s.method = chooseMethod(size, in, s.outs)
+	s.method = l.policy.method(size, in, s.outs)
 	l.needScratch(s.method.scratch())
 	lazyUp := size == 1 && in.up
 	if sum := l.onlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
@@ -365,7 +366,7 @@ func (l *lowering) conv(n *graph.Node, in view) {
 	}
 	if size == 1 && s.to == 0 {
 		s.nodes, s.outs = l.siblings(n, lazyUp)
-		s.method = chooseMethod(size, in, s.outs)
+		s.method = l.policy.method(size, in, s.outs)
 		l.needScratch(s.method.scratch())
 	}
 	l.absorb(s, n)
@@ -487,8 +488,9 @@ func (l *lowering) sum(n *graph.Node) error {
 }
 
 func (l *lowering) attention(n *graph.Node, theta, phi, g view) {
-	s := &attentionStep{name: n.Name, theta: theta, phi: phi, g: g}
+	s := &attentionStep{half: l.policy.rounded1x1 > 0, name: n.Name, theta: theta, phi: phi, g: g}
 	keys := s.keys()
+	s.half = s.half && keys%2 == 0
 	s.packedPhi = l.newBuffer(kernel.Panels(keys, kernel.NR) * kernel.NR * phi.c)
 	s.packedG = l.newBuffer(kernel.Panels(g.c, kernel.NR) * kernel.NR * keys)
 	out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])

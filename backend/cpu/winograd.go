@@ -16,6 +16,8 @@ type fast struct {
 	phases         []phase
 	packed         [][]float32 // by phase: panels, within them planes, [channels][NR]
 	tiles          int         // of an item
+	half           bool        // products in bfloat16
+	pairs          [][]uint32  // then the packed weights: [channels/2][NR]
 }
 
 // An item's transformed input fits cacheBudget values, with at least leastTiles tiles.
@@ -27,8 +29,8 @@ const (
 	stageChannels = 64
 )
 
-func newFast(w *kernel.Winograd, in view, outs int) *fast {
-	f := &fast{w: w, channels: in.c, outs: outs, h: in.h, width: in.w, phases: phasesOf(3, in.up)}
+func newFast(w *kernel.Winograd, in view, outs int, half bool) *fast {
+	f := &fast{w: w, channels: in.c, outs: outs, h: in.h, width: in.w, phases: phasesOf(3, in.up), half: half}
 	_, across := f.grid()
 	f.tiles = min(max(cacheBudget/(w.N*w.N*f.lda()), leastTiles), mostTiles)
 	if f.tiles > across {
@@ -37,9 +39,16 @@ func newFast(w *kernel.Winograd, in view, outs int) *fast {
 	return f
 }
 
-func (f *fast) String() string { return fmt.Sprintf("F(%d,%d)", f.w.M, f.w.R) }
+func (f *fast) String() string { return fmt.Sprintf("F(%d,%d)", f.w.M, f.w.R) + suffix(f.half) }
 
-func (f *fast) lda() int    { return f.channels + rowGap }
+// lda is how far apart the channels of tiles lie, in words of memory.
+func (f *fast) lda() int {
+	if f.half {
+		return f.channels/2 + rowGap
+	}
+	return f.channels + rowGap
+}
+
 func (f *fast) planes() int { return f.w.N * f.w.N }
 
 // grid is how many tiles cover the map, down and across.
@@ -50,7 +59,7 @@ func (f *fast) grid() (down, across int) {
 func (f *fast) panel() int { return f.planes() * f.channels * kernel.NR }
 
 func (f *fast) bytes() int64 {
-	return 4 * int64(len(f.phases)) * int64(kernel.Panels(f.outs, kernel.NR)*f.panel())
+	return valueBytes(f.half) * int64(len(f.phases)) * int64(kernel.Panels(f.outs, kernel.NR)*f.panel())
 }
 
 // stage is the room for the padded input of a row of tiles.
@@ -64,6 +73,13 @@ func (f *fast) scratch() int {
 }
 
 func (f *fast) reserve() {
+	if f.half {
+		f.pairs = make([][]uint32, len(f.phases))
+		for i := range f.pairs {
+			f.pairs[i] = make([]uint32, kernel.Panels(f.outs, kernel.NR)*f.panel()/2)
+		}
+		return
+	}
 	f.packed = make([][]float32, len(f.phases))
 	for i := range f.packed {
 		f.packed[i] = make([]float32, kernel.Panels(f.outs, kernel.NR)*f.panel())
@@ -80,12 +96,33 @@ func (f *fast) add(k *kernel.Set, values []float32, factor float64, from, to, at
 		for o := from; o < to; {
 			col := at + o - from
 			n := min(to-o, kernel.NR-col%kernel.NR)
+			if f.half {
+				f.addPairs(k, i, values, factor, sources, o, n, col)
+				o += n
+				continue
+			}
 			panel := f.packed[i][col/kernel.NR*f.panel()+col%kernel.NR:]
 			for ch := range f.channels {
 				gather(g, values[(o*f.channels+ch)*9:], f.channels*9, n, sources, factor)
 				k.Weights(f.w, panel[ch*kernel.NR:], f.channels*kernel.NR, g, kernel.NR, n, temp)
 			}
 			o += n
+		}
+	}
+}
+
+// addPairs is add for n outputs from o, rounded.
+func (f *fast) addPairs(k *kernel.Set, phase int, values []float32, factor float64, sources [][]int, o, n, col int) {
+	g, temp := make([]float32, len(sources)*kernel.NR), make([]float32, kernel.Temp)
+	even, odd := make([]float32, f.planes()*kernel.NR), make([]float32, f.planes()*kernel.NR)
+	panel := f.pairs[phase][col/kernel.NR*f.panel()/2+col%kernel.NR:]
+	for ch := 0; ch < f.channels; ch += 2 {
+		gather(g, values[(o*f.channels+ch)*9:], f.channels*9, n, sources, factor)
+		k.Weights(f.w, even, kernel.NR, g, kernel.NR, n, temp)
+		gather(g, values[(o*f.channels+ch+1)*9:], f.channels*9, n, sources, factor)
+		k.Weights(f.w, odd, kernel.NR, g, kernel.NR, n, temp)
+		for p := range f.planes() {
+			pair(panel[(p*f.channels+ch)/2*kernel.NR:][:n], even[p*kernel.NR:], odd[p*kernel.NR:])
 		}
 	}
 }
@@ -156,7 +193,11 @@ func (j *tilesJob) transform(in reader) {
 				in.padded(j.staged[y*pixels*cs:], cs, ty*m+y+p.taps[0][0], tx*m+p.taps[0][1], pixels, c, cs)
 			}
 			t := kernel.Tiles{Count: count, Channels: cs, Row: pixels * cs, Pixel: cs, Tile: m * cs, Plane: j.tiles * j.lda(), Next: j.lda()}
-			j.e.program.kernels.Input(j.w, t, j.v[number*j.lda()+c:], j.staged, j.temp)
+			if k := j.e.program.kernels; j.half {
+				k.InputBF16(j.w, t, kernel.Words(j.v)[number*j.lda()+c/2:], j.staged, j.temp)
+			} else {
+				k.Input(j.w, t, j.v[number*j.lda()+c:], j.staged, j.temp)
+			}
 		}
 	})
 }
@@ -165,9 +206,14 @@ func (j *tilesJob) transform(in reader) {
 func (j *tilesJob) panel(col, n int) {
 	k := j.e.program.kernels
 	count := j.to - j.from
-	weights := j.packed[j.phase][col/kernel.NR*j.panelSize():]
 	for p := range j.planes() {
-		k.Gemm(count, n, j.channels, j.v[p*j.tiles*j.lda():], j.lda(), weights[p*j.channels*kernel.NR:], 0, j.m[p*j.tiles*kernel.NR:], kernel.NR, false)
+		if j.half {
+			weights := j.pairs[j.phase][(col/kernel.NR*j.panelSize()+p*j.channels*kernel.NR)/2:]
+			k.GemmBF16(count, n, j.channels/2, kernel.Words(j.v)[p*j.tiles*j.lda():], j.lda(), weights, 0, j.m[p*j.tiles*kernel.NR:], kernel.NR, false)
+			continue
+		}
+		weights := j.packed[j.phase][col/kernel.NR*j.panelSize()+p*j.channels*kernel.NR:]
+		k.Gemm(count, n, j.channels, j.v[p*j.tiles*j.lda():], j.lda(), weights, 0, j.m[p*j.tiles*kernel.NR:], kernel.NR, false)
 	}
 	j.rows(func(number, ty, tx, count int) { j.store(number, ty, tx, count, col, n) })
 }

@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // halfSet is the kernels of bfloat16: products of rounded values, summed in float32. Values
 // lie in pairs, the first in the low half of a word.
@@ -103,4 +106,9 @@ func inputHalfGeneric(w *Winograd, t Tiles, dst []uint32, src, temp []float32) {
 	for plane := range w.N * w.N {
 		roundGeneric(dst[plane*t.Plane:], t.Next, values[plane*wide.Plane:], wide.Next, t.Count, t.Channels)
 	}
+}
+
+// Words is the memory of float32 values as words of pairs.
+func Words(x []float32) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }
