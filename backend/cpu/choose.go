@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
+	"github.com/biggan-zoo/biggan/graph"
 )
 
 // The cost model that chooses how to compute each convolution: the longer of arithmetic and
@@ -14,7 +15,7 @@ const (
 )
 
 // price is how many products a byte of packed weights must save to be worth its memory.
-const price = 6
+const price = 7
 
 // policy is what steers the choice beside shapes. The zero value is float32.
 type policy struct {
@@ -24,15 +25,27 @@ type policy struct {
 	prefer func(m method) bool
 }
 
-// bfloat16 rounds where the time goes, and where an error spreads least: late.
-var bfloat16 = policy{rounded1x1: 16, rounded3x3: 64}
+// bfloat16 rounds where the time goes, and where an error spreads least: late. 3x3
+// convolutions are rounded at the last two resolutions.
+func bfloat16(g *graph.Graph) policy {
+	p := policy{rounded1x1: 16, rounded3x3: 64}
+	for _, o := range g.Outputs {
+		if len(o.Node.Shape) == 3 {
+			p.rounded3x3 = max(p.rounded3x3, o.Node.Shape[1]/2)
+		}
+	}
+	return p
+}
 
-// rounds reports whether a convolution is computed in bfloat16.
+// rounds reports whether a convolution is computed in bfloat16. A 1x1 before an upsampling,
+// a shortcut, is not: it is small, and each error of it shows in four pixels.
 func (p policy) rounds(size int, in view) bool {
 	h, w := in.size()
 	side := p.rounded1x1
 	if size == 3 {
 		side = p.rounded3x3
+	} else if in.up {
+		return false
 	}
 	return side > 0 && in.c%2 == 0 && min(h, w) >= side
 }

@@ -64,7 +64,7 @@ type env struct {
 // Compile lowers a graph, divides weights by their spectral norms and packs them.
 func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Program, error) {
 	if o.Precision == backend.BF16 {
-		return compile(g, w, o, bfloat16)
+		return compile(g, w, o, bfloat16(g))
 	}
 	return compile(g, w, o, policy{})
 }
