@@ -13,7 +13,7 @@ type Layer struct {
 	Time   time.Duration
 	FLOPs  int64 // of the plain graph, as Node.FLOPs counts
 	Done   int64 // multiplications and additions of the matrix products that were done for it
-	Bytes  int64 // of weights that it reads
+	Bytes  int64 // of weights, and of maps that it reads and writes
 }
 
 // Profiled is a Program that can tell what its layers take. Profile runs like Run and

@@ -28,7 +28,7 @@ type policy struct {
 // bfloat16 rounds where the time goes, and where an error spreads least: late. 3x3
 // convolutions are rounded at the last two resolutions.
 func bfloat16(g *graph.Graph) policy {
-	p := policy{rounded1x1: 16, rounded3x3: 64}
+	p := policy{rounded1x1: 32, rounded3x3: 64}
 	for _, o := range g.Outputs {
 		if len(o.Node.Shape) == 3 {
 			p.rounded3x3 = max(p.rounded3x3, o.Node.Shape[1]/2)

@@ -27,7 +27,10 @@ func TestMemory(t *testing.T) {
 	total := 4 * int64(l.plan().total)
 	for _, s := range l.mapSteps {
 		if c, ok := s.(*convStep); ok {
-			total += c.describe().Bytes
+			total += c.method.bytes()
+			if n, ok := c.method.(*narrow); ok && n.before != nil {
+				total += n.before.method.bytes()
+			}
 		}
 	}
 	if total > bound {

@@ -39,7 +39,7 @@ func (p *profile) measure(step any, run func() error) error {
 type described interface{ describe() backend.Layer }
 
 func (s *convStep) describe() backend.Layer {
-	l := backend.Layer{Name: s.nodes[0].Name, Kind: "conv 1x1", Method: s.method.String(), Done: s.method.flops(s.in), Bytes: s.method.bytes()}
+	l := backend.Layer{Name: s.nodes[0].Name, Kind: "conv 1x1", Method: s.method.String(), Done: s.method.flops(s.in), Bytes: s.method.bytes() + s.mapBytes()}
 	switch {
 	case s.size == 3 && s.in.up:
 		l.Kind = "upsampled conv 3x3"
@@ -54,6 +54,22 @@ func (s *convStep) describe() backend.Layer {
 		l.FLOPs, l.Done, l.Bytes, l.Method = l.FLOPs+before.FLOPs, l.Done+before.Done, l.Bytes+before.Bytes, l.Method+" after 1x1"
 	}
 	return l
+}
+
+// mapBytes is the size of the maps that a convolution reads and writes.
+func (s *convStep) mapBytes() int64 {
+	pixels := s.scale() * s.scale() * s.in.h * s.in.w
+	values := s.in.c*s.in.h*s.in.w + s.outs*pixels
+	if n, ok := s.method.(*narrow); ok && n.before != nil {
+		values = s.outs * pixels // its input is never written
+	}
+	if s.out.size == 0 {
+		values = s.in.c * s.in.h * s.in.w
+	}
+	if s.residual != nil {
+		values += s.residual.c * s.residual.h * s.residual.w
+	}
+	return 4 * int64(values)
 }
 
 func (s *linearStep) describe() backend.Layer {

@@ -48,6 +48,7 @@ type benchLayerJSON struct {
 	Ms         float64 `json:"ms"`          // an image
 	GFLOPs     float64 `json:"gflops"`      // of the plain graph, a second
 	GFLOPsDone float64 `json:"gflops_done"` // of the products that were computed, a second
+	MB         float64 `json:"mb"`          // weights, and maps read and written, an image
 }
 
 func newBench(a *app) *cobra.Command {
@@ -224,12 +225,13 @@ func benchLayers(ctx context.Context, p backend.Profiled, in backend.Inputs, bat
 		sums[k].Time += l.Time
 		sums[k].FLOPs += l.FLOPs * samples
 		sums[k].Done += l.Done * samples
+		sums[k].Bytes += l.Bytes
 		counts[k][l.Name] = true
 	}
 	rows := []benchLayerJSON{}
 	for k, s := range sums {
 		seconds := max(s.Time.Seconds(), 1e-9)
-		rows = append(rows, benchLayerJSON{k.kind, k.method, len(counts[k]), ms(s.Time) / float64(batch), float64(s.FLOPs) / seconds / 1e9, float64(s.Done) / seconds / 1e9})
+		rows = append(rows, benchLayerJSON{k.kind, k.method, len(counts[k]), ms(s.Time) / float64(batch), float64(s.FLOPs) / seconds / 1e9, float64(s.Done) / seconds / 1e9, float64(s.Bytes) / 1e6 / float64(batch)})
 	}
 	slices.SortFunc(rows, func(a, b benchLayerJSON) int {
 		if a.Ms != b.Ms {
