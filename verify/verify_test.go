@@ -135,6 +135,11 @@ func TestRecordings(t *testing.T) {
 		{"tfhub/letters/module.tar.gz", "", tfRecordings("letters", 11, "tf_t0.00", "tf_t0.02", "tf_t0.40", "tf_t1.00")},
 		{"tfhub/deep-random-tiny/module.tar.gz", "", tfRecordings("deep-random-tiny", 11, "tf_t0.00", "tf_t0.02", "tf_t0.40", "tf_t1.00")},
 		{"tfhub/deep-random-tiny-const/module.tar.gz", "", tfRecordings("deep-random-tiny-const", 8, "tf_t0.00", "tf_t0.40", "tf_t1.00")},
+		{"tfhub/biggan-raw-ema/module.tar.gz", "", map[string][2]int{"tfhub/biggan-raw-ema/tf_t0.30.safetensors": {1, 0}, "tfhub/biggan-raw-ema/tf_t1.00.safetensors": {1, 0}}},
+		{"tfhub/biggan-512-like/module.tar.gz", "", map[string][2]int{"tfhub/biggan-512-like/tf_t0.58.safetensors": {1, 0}}},
+		{"tfhub/biggan-no-tables/module.tar.gz", "", map[string][2]int{"tfhub/biggan-no-tables/tf_t1.00.safetensors": {1, 0}}},
+		{"tfhub/deep-no-tables/module.tar.gz", "", map[string][2]int{"tfhub/deep-no-tables/tf_t1.00.safetensors": {1, 0}}},
+		{"tfhub/deep-const-k/module.tar.gz", "", map[string][2]int{"tfhub/deep-const-k/tf_t0.14.safetensors": {1, 0}, "tfhub/deep-const-k/tf_t0.58.safetensors": {1, 0}}},
 		{"tfhub/biggan-tiny/module.tar.gz", "", tfRecordings("biggan-tiny", 8, "tf_t0.02", "tf_t0.40", "tf_t1.00")},
 	} {
 		w, g := open(t, c.src, c.config)

@@ -33,8 +33,8 @@ func Variables(t testing.TB, path string) []Variable {
 	return all
 }
 
-// graphOf is the saved_model.pb of an archive.
-func graphOf(t testing.TB, path string) []byte {
+// SavedModelOf is the saved_model.pb of an archive.
+func SavedModelOf(t testing.TB, path string) []byte {
 	t.Helper()
 	file, err := os.Open(path)
 	if err != nil {

@@ -38,7 +38,7 @@ type Base struct {
 // NewBase takes a golden archive as the base, and its first constant of 50 rows as the table.
 func NewBase(t testing.TB, archive, victim string) Base {
 	t.Helper()
-	b := Base{Graph: graphOf(t, archive), Variables: Variables(t, archive), Victim: victim}
+	b := Base{Graph: SavedModelOf(t, archive), Variables: Variables(t, archive), Victim: victim}
 	for _, n := range b.decoded().MetaGraphs[0].Graph.Nodes {
 		if dims := n.Attrs["value"].GetTensor().GetShape().GetDims(); n.Op == "Const" && len(dims) == 2 && dims[0].Size == 50 {
 			b.Norm = n.Name
