@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 		"weights", "github.com/edsrzf/mmap-go", "github.com/golang/snappy", "github.com/klauspost/compress", "google.golang.org/protobuf",
 	},
 	"convert/tfhub/tfhubtest": {
-		"convert/tfhub", "convert/tfhub/tfpb", "weights", "github.com/golang/snappy", "github.com/klauspost/compress", "google.golang.org/protobuf",
+		"convert/tfhub", "convert/tfhub/tfpb", "goldentest", "weights", "github.com/golang/snappy", "github.com/klauspost/compress", "google.golang.org/protobuf",
 	},
 	"convert/tfhub/tfpb": {"google.golang.org/protobuf"},
 	"convert/torch":      {"weights", "github.com/edsrzf/mmap-go"},

@@ -2,6 +2,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/synth"
+	"github.com/biggan-zoo/biggan/convert/tfhub/tfhubtest"
 	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/sample"
 )
@@ -109,4 +111,52 @@ func BenchmarkConvert(b *testing.B) {
 		plain += time.Since(start)
 	}
 	b.ReportMetric(float64(ours)/float64(plain), "times-read+hash+write+sync")
+}
+
+// BenchmarkConvertModule measures the conversion of a TF Hub module of biggan-deep-512's
+// size, as a folder and as an archive, as BenchmarkConvert does. With BIGGAN_KEEP=FOLDER the
+// module stays there, to be converted under other instruments.
+func BenchmarkConvertModule(b *testing.B) {
+	folder := os.Getenv("BIGGAN_KEEP")
+	if folder == "" {
+		folder = b.TempDir()
+	}
+	files := tfhubtest.ReleasedDeep(b, "tfhub_deep_512_expected")
+	plain, zipped := filepath.Join(folder, "module"), filepath.Join(folder, "module.tar.gz")
+	if err := files.WriteFolder(plain); err != nil {
+		b.Fatal(err)
+	}
+	out, err := os.Create(zipped)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := errors.Join(tfhubtest.WriteArchive(out, files.Entries()...), out.Close()); err != nil {
+		b.Fatal(err)
+	}
+	data := filepath.Join(plain, tfhubtest.Shard(0, 1)) // what is read, hashed, written and synced beside
+	files = nil
+	for name, src := range map[string]string{"folder": plain, "archive": zipped} {
+		b.Run(name, func(b *testing.B) {
+			dst := filepath.Join(b.TempDir(), "out.safetensors")
+			var ours, copied time.Duration
+			for b.Loop() {
+				start := time.Now()
+				report, err := convert.File(b.Context(), src, dst, convert.Options{Overwrite: true})
+				if err != nil {
+					b.Fatal(err)
+				}
+				ours += time.Since(start)
+				if b.N == 1 {
+					b.Log(report.Used, report.Notes)
+				}
+				start = time.Now()
+				if err := copyHashed(data, dst); err != nil {
+					b.Fatal(err)
+				}
+				copied += time.Since(start)
+			}
+			b.ReportMetric(float64(ours)/float64(copied), "times-read+hash+write+sync")
+			b.ReportMetric(ours.Seconds()/float64(b.N), "s/convert")
+		})
+	}
 }
