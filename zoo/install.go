@@ -57,7 +57,7 @@ func (p *pull) from(ctx context.Context, client *fetch.Client, source Source) er
 		}
 	}
 	if err != nil {
-		err = errors.Join(err, part.release())
+		err = errors.Join(fmt.Errorf("%s: %w", main.Name, err), part.release())
 		p.verified = max(p.verified, part.state.State.Verified())
 		return err
 	}

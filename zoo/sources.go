@@ -36,12 +36,13 @@ const unverified = "unverified: never downloaded by this project"
 // sources are the places of each model, in the order in which they are tried: those with a
 // published digest first, then the publisher's own.
 var sources = map[string][]Source{
-	"biggan-128": {hubBucket("biggan-128", 2), hubSite("biggan-128", 2), kaggle("biggan-128"), ivclab(128,
-		"https://github.com/ivclab/BigGAN-Generator-Pretrained-Pytorch/releases/download/v0.0.0/biggan128-release.pt")},
-	"biggan-256": {hubBucket("biggan-256", 2), hubSite("biggan-256", 2), kaggle("biggan-256"), ivclab(256,
-		"the releases of https://github.com/ivclab/BigGAN-Generator-Pretrained-Pytorch")},
-	"biggan-512": {hubBucket("biggan-512", 2), hubSite("biggan-512", 2), kaggle("biggan-512"), ivclab(512,
-		"the releases of https://github.com/ivclab/BigGAN-Generator-Pretrained-Pytorch")},
+	"biggan-128": {hubBucket("biggan-128", 2), hubSite("biggan-128", 2), {
+		Name: "ivclab", Format: "ivclab",
+		Files: []SourceFile{{Name: "biggan128-release.pt", URL: "https://github.com/ivclab/BigGAN-Generator-Pretrained-Pytorch/releases/download/v0.0.0/biggan128-release.pt"}},
+		Note:  "another port of DeepMind's weights, under names of its own; " + unverified,
+	}, kaggle("biggan-128")},
+	"biggan-256": {hubBucket("biggan-256", 2), hubSite("biggan-256", 2), kaggle("biggan-256"), ivclab(256)},
+	"biggan-512": {hubBucket("biggan-512", 2), hubSite("biggan-512", 2), kaggle("biggan-512"), ivclab(512)},
 	"biggan-deep-128": {
 		{
 			Name: "hf-hub", Format: "hf",
@@ -98,10 +99,11 @@ func kaggle(model string) Source {
 	}
 }
 
-func ivclab(resolution int, where string) Source {
+// ivclab is the repository whose release for 128 pixels has a known address.
+func ivclab(resolution int) Source {
 	return Source{
 		Name: "ivclab", Format: "ivclab",
-		ByHand: fmt.Sprintf("%s: download biggan%d-release.pt, then `biggan convert` it", where, resolution),
+		ByHand: fmt.Sprintf("the releases of https://github.com/ivclab/BigGAN-Generator-Pretrained-Pytorch: download biggan%d-release.pt, then `biggan convert` it", resolution),
 		Note:   "another port of DeepMind's weights, under names of its own; " + unverified,
 	}
 }

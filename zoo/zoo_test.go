@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -449,19 +450,69 @@ func TestOffline(t *testing.T) {
 	s := newStore(t)
 	o := from(t, server.URL, Direct)
 	o.Offline = true
-	if _, err := s.Pull(t.Context(), tiny(), o); !errors.Is(err, ErrOffline) || !errors.Is(err, ErrNetwork) {
-		t.Error(err)
+	o.Network.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
+		t.Errorf("dials %s", address)
+		return nil, errors.New("offline")
 	}
-	if n := len(server.Requests()); n != 0 {
-		t.Errorf("%d requests", n)
+	var models []Model
+	for _, known := range registry.Models[1:] {
+		m, err := Find(known.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		models = append(models, m)
+	}
+	for _, m := range append(models, tiny()) {
+		if _, err := s.Pull(t.Context(), m, o); !errors.Is(err, ErrOffline) || !errors.Is(err, ErrNetwork) {
+			t.Error(err)
+		}
 	}
 	holds(t, s, ".")
 	if _, err := s.Pull(t.Context(), tiny(), from(t, server.URL)); err != nil {
 		t.Fatal(err)
 	}
-	n := len(server.Requests())
-	if p, err := s.Pull(t.Context(), tiny(), o); err != nil || !p.Already || len(server.Requests()) != n {
-		t.Errorf("%+v, %v", p, err)
+	for _, again := range []bool{false, true} {
+		o.Again = again
+		if p, err := s.Pull(t.Context(), tiny(), o); again != errors.Is(err, ErrOffline) || !again && !p.Already {
+			t.Errorf("again %v: %+v, %v", again, p, err)
+		}
+	}
+	// The proof that the dialler is what is used.
+	dialled := false
+	o.Offline = false
+	o.Network.Dial = func(context.Context, string, string) (net.Conn, error) {
+		dialled = true
+		return nil, errors.New("no network")
+	}
+	if _, err := s.Pull(t.Context(), tiny(), o); !errors.Is(err, ErrNetwork) || !dialled {
+		t.Errorf("dialled %v: %v", dialled, err)
+	}
+}
+
+// TestFormats: whatever the format, the converted model is the network.
+func TestFormats(t *testing.T) {
+	read := func(name string) []byte {
+		data, err := os.ReadFile(goldentest.Path(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	legacy := golden(t)["tiny/pytorch_model.bin"]
+	for name, files := range map[string]map[string][]byte{
+		"legacy container":    {"tiny/some.bin": legacy},
+		"zip container":       {"tiny/some.pth": read("letters/pytorch_model.zip.bin")},
+		"module":              {"tiny/module.tar.gz": read("tfhub/letters/module.tar.gz")},
+		"several, one broken": {"tiny/a.bin": []byte("no"), "tiny/b.bin": legacy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := zootest.New(t, zootest.Manifest(files), zootest.Faults{})
+			s := newStore(t)
+			if _, err := s.Pull(t.Context(), tiny(), from(t, server.URL)); err != nil {
+				t.Fatal(err)
+			}
+			whole(t, s)
+		})
 	}
 }
 

@@ -66,6 +66,7 @@ var failures = []struct {
 	{wraps(zoo.ErrEmbedded), exitUsage, "it cannot be removed"},
 	{wraps(errDamaged), exitCorrupt, "`biggan pull NAME --force` downloads a model again"},
 	{wraps(zoo.ErrRefused), exitCorrupt, "nothing of it was stored as a model"},
+	{wraps(zoo.ErrOffline), exitNetwork, "`biggan pull NAME` downloads it, without --offline and BIGGAN_OFFLINE"},
 	{wraps(zoo.ErrNetwork), exitNetwork, "`biggan info NAME` lists the sources; --mirror names others"},
 	{wraps(zoo.ErrSetting), exitUsage, "`biggan env` lists the settings"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},

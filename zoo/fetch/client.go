@@ -100,6 +100,9 @@ func HostPort(u *url.URL) string {
 
 // dial refuses private addresses, after names are resolved, of hosts that were not asked for.
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if c.options.Dial != nil {
+		return c.options.Dial(ctx, network, address)
+	}
 	d := net.Dialer{Timeout: c.options.Stall, KeepAlive: 15 * time.Second}
 	if !c.wasAsked(address) {
 		d.Control = func(_, resolved string, _ syscall.RawConn) error { return checkAddress(address, resolved) }

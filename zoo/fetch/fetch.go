@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net"
 	"net/url"
 	"slices"
 	"syscall"
@@ -78,6 +79,9 @@ type Options struct {
 	Parts    int           // connections at a time, where the server allows; default 4
 	Part     int64         // bytes that a request asks for; default 8 MiB
 	Asked    []string      // host:port pairs that the user named: they may be on private addresses
+	// Dial makes connections; nil = the system's. Addresses are checked before it is called only
+	// as far as they are numbers.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Admit is asked once the size of the file is known and before it is downloaded.
 	Admit func(bytes int64) error
 	// Note tells the user what happened: a retry, a restart.
