@@ -96,7 +96,7 @@ func (p *program) build(g *accelerator) (_ *state, err error) {
 			s.release()
 		}
 	}()
-	s.l = newLowering(p.graph, p.w, p.options.Keep, int(g.Limits.Binding))
+	s.l = newLowering(p.graph, p.w, p.options.Keep, int(g.Limits.Binding), half)
 	if err := s.l.lower(); err != nil {
 		return nil, err
 	}

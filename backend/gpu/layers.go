@@ -1,7 +1,6 @@
 package gpu
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/biggan-zoo/biggan/backend/gpu/shader"
@@ -9,12 +8,12 @@ import (
 )
 
 // conv lowers a convolution, or all 1x1 convolutions of the same input together.
-func (l *lowering) conv(n *graph.Node, in view) error {
+func (l *lowering) conv(n *graph.Node, in view) {
 	size := n.Weight.Shape[2]
 	s := &convStep{nodes: []*graph.Node{n}, taps: size, outs: fours(n.Shape[0])}
 	lazyUp := size == 1 && in.up
 	in.up = in.up && !lazyUp
-	if in.up {
+	if in.up && l.fits(4*4*fours(in.c)*s.outs) { // else on the large map: 9 products a pixel, not 4
 		s.up, s.taps, in.up = true, 2, false
 	}
 	s.in = l.operand(n.Name, in)
@@ -24,7 +23,7 @@ func (l *lowering) conv(n *graph.Node, in view) error {
 	s.starts = []int{0}
 	if sum := l.onlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
 		l.pending[sum] = s
-		return nil
+		return
 	}
 	if size == 1 && s.to == 0 {
 		l.siblings(s, n, lazyUp)
@@ -42,7 +41,14 @@ func (l *lowering) conv(n *graph.Node, in view) error {
 		}
 		l.viewOf[node] = part
 	}
-	return nil
+}
+
+// fits reports whether n weights fit into a buffer.
+func (l *lowering) fits(n int) bool {
+	if l.half {
+		n /= 2
+	}
+	return 4*n <= l.limit
 }
 
 // hosts reports whether a convolution can store the sum that uses it.
@@ -110,7 +116,7 @@ func (l *lowering) newConstant(n int, pack func() ([]float32, error)) *constant 
 }
 
 // linear makes a step of all linear layers on a vector, or several where a buffer would be too large.
-func (l *lowering) linear(x *graph.Node, in view) error {
+func (l *lowering) linear(x *graph.Node, in view) {
 	in = l.operand(x.Name, in)
 	var s *convStep
 	flush := func() {
@@ -129,11 +135,7 @@ func (l *lowering) linear(x *graph.Node, in view) error {
 		if u.Op != graph.Linear && u.Op != graph.Embed || l.viewOf[u].t != nil || s != nil && slices.Contains(s.nodes, u) {
 			continue
 		}
-		bytes := 4 * fours(in.c) * fours(u.Shape[0])
-		if bytes > l.limit {
-			return fmt.Errorf("a weight of %d bytes, the device allows buffers of %d", bytes, l.limit)
-		}
-		if s != nil && 4*fours(in.c)*s.outs+bytes > l.limit {
+		if s != nil && !l.fits(fours(in.c)*(s.outs+fours(u.Shape[0]))) {
 			flush()
 		}
 		if s == nil {
@@ -142,7 +144,6 @@ func (l *lowering) linear(x *graph.Node, in view) error {
 		l.beside(s, u)
 	}
 	flush()
-	return nil
 }
 
 // scoresLimit is how many scores of a sample are in memory at a time: the queries are taken in blocks.

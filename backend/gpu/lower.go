@@ -14,6 +14,7 @@ type lowering struct {
 	graph *graph.Graph
 	w     weights.Source
 	limit int                      // bytes of a buffer
+	half  bool                     // weights are float16
 	wants map[*graph.Node][]string // names under which a node's value is returned
 	users [][]*graph.Node          // by node id, one entry a use
 
@@ -45,9 +46,9 @@ type export struct {
 	t     *tensor
 }
 
-func newLowering(g *graph.Graph, w weights.Source, keep []string, limit int) *lowering {
+func newLowering(g *graph.Graph, w weights.Source, keep []string, limit int, half bool) *lowering {
 	l := &lowering{
-		graph: g, w: w, limit: limit, wants: map[*graph.Node][]string{}, users: make([][]*graph.Node, len(g.Nodes)),
+		graph: g, w: w, limit: limit, half: half, wants: map[*graph.Node][]string{}, users: make([][]*graph.Node, len(g.Nodes)),
 		viewOf: map[*graph.Node]view{}, owner: map[*graph.Node]*convStep{}, pending: map[*graph.Node]*convStep{},
 		normOf: map[*graph.Node]*norm{}, late: map[*graph.Node]bool{},
 	}
@@ -122,7 +123,7 @@ func (l *lowering) node(n *graph.Node) error {
 	case graph.Slice:
 		l.slice(n, in[0])
 	case graph.Linear, graph.Embed:
-		return l.linear(n.In[0], in[0])
+		l.linear(n.In[0], in[0])
 	case graph.Reshape:
 		l.reshape(n, in[0])
 	case graph.Norm:
@@ -149,7 +150,7 @@ func (l *lowering) node(n *graph.Node) error {
 	case graph.Concat:
 		l.concat(n, in)
 	case graph.Conv:
-		return l.conv(n, in[0])
+		l.conv(n, in[0])
 	case graph.Add, graph.AddScaled:
 		return l.sum(n, in)
 	case graph.Attention:
