@@ -25,7 +25,8 @@ type failure struct {
 
 func (f *failure) Error() string { return f.Message }
 
-// statusClientLeft is the status of a client that left: nobody reads it but the log (nginx's number).
+// statusClientLeft is the status of a client that left, or was cut off by the end of the
+// server: nobody reads it but the log (nginx's number).
 const statusClientLeft = 499
 
 // refuse is a bad value in a field of the request.
@@ -49,7 +50,7 @@ func (s *Server) failureOf(err error) *failure {
 			Hint: "try again in " + strconv.Itoa(wait) + " s; --parallel and --queue set the number of places",
 		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &failure{status: statusClientLeft, Message: "the client left"}
+		return &failure{status: statusClientLeft, Message: "cut off"}
 	case errors.Is(err, biggan.ErrRequest), errors.Is(err, labels.ErrUnknown), errors.Is(err, labels.ErrWeight):
 		return &failure{status: http.StatusBadRequest, Message: err.Error()}
 	case errors.Is(err, backend.ErrUnavailable):

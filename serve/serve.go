@@ -123,7 +123,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	limit, cancel := context.WithTimeout(base, s.config.Drain)
 	defer cancel()
 	if err := h.Shutdown(limit); err != nil {
-		s.log.Warn("cut off what was under way", "after", s.config.Drain)
+		s.log.Warn("cut off", "running", s.queue.running(), "waiting", s.queue.waiting(), "after", s.config.Drain)
 		abandon()
 		h.Close()
 	}
