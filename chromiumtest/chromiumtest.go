@@ -44,7 +44,7 @@ func Open(t *testing.T) *Tab {
 	if os.Geteuid() == 0 { // as in containers, where Chromium's sandbox refuses to start
 		options = append(options, chromedp.NoSandbox)
 	}
-	timed, stop := context.WithTimeout(context.Background(), 2*time.Minute)
+	timed, stop := context.WithTimeout(context.Background(), 5*time.Minute)
 	allocator, free := chromedp.NewExecAllocator(timed, options...)
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(format string, args ...any) {
 		if !strings.HasPrefix(format, "unhandled ") { // events younger than the library
