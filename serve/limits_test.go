@@ -105,30 +105,40 @@ func until(t *testing.T, condition func() bool) {
 	t.Fatal("waited 5 s in vain")
 }
 
-// TestLeavingWhileEncoding: an encoding that goes on holds no place of a client that left.
+// TestLeavingWhileEncoding: an encoding that goes on holds no place of a client that left,
+// but of no more clients than there are places.
 func TestLeavingWhileEncoding(t *testing.T) {
 	q := newQueue(1, 0)
-	ctx, leave := context.WithCancel(t.Context())
-	encoding, finish, done := make(chan struct{}), make(chan struct{}), make(chan error)
-	go func() {
-		done <- q.do(ctx, func() error { return nil }, func() error { close(encoding); <-finish; return nil })
-	}()
-	<-encoding
-	if err := q.do(t.Context(), nil, nil); err != errBusy {
-		t.Errorf("a place that is taken: %v", err)
-	}
-	leave()
-	until(t, func() bool { return len(q.admitted) == 0 })
 	nothing := func() error { return nil }
-	if err := q.do(t.Context(), nothing, nothing); err != nil {
-		t.Errorf("a place that is free: %v", err)
+	finish, done := make(chan struct{}), make(chan error)
+	begin := func() (leave func()) {
+		ctx, leave := context.WithCancel(t.Context())
+		encoding := make(chan struct{})
+		go func() { done <- q.do(ctx, nothing, func() error { close(encoding); <-finish; return nil }) }()
+		<-encoding
+		if err := q.do(t.Context(), nothing, nothing); err != errBusy {
+			t.Errorf("a place that is taken: %v", err)
+		}
+		return leave
+	}
+	begin()()
+	until(t, func() bool { return len(q.admitted) == 0 })
+	begin()()
+	time.Sleep(20 * time.Millisecond)
+	if err := q.do(t.Context(), nothing, nothing); err != errBusy {
+		t.Errorf("a second one that left: %v", err)
 	}
 	close(finish)
-	if err := <-done; err != nil {
-		t.Error(err)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
-	if len(q.admitted) != 0 {
-		t.Errorf("%d places are taken by nobody", len(q.admitted))
+	if len(q.admitted)+len(q.slots)+len(q.gone) != 0 {
+		t.Errorf("%d, %d and %d places are taken by nobody", len(q.admitted), len(q.slots), len(q.gone))
+	}
+	if err := q.do(t.Context(), nothing, nothing); err != nil {
+		t.Error(err)
 	}
 }
 

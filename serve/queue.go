@@ -14,18 +14,22 @@ var errBusy = errors.New("serve: all places are taken")
 type queue struct {
 	admitted chan struct{} // running or waiting
 	slots    chan struct{} // running
+	gone     chan struct{} // encodings of clients that left
 
 	mu   sync.Mutex
 	mean time.Duration // of a drawing, the last ones counting most
 }
 
 func newQueue(parallel, waiting int) *queue {
-	return &queue{admitted: make(chan struct{}, parallel+waiting), slots: make(chan struct{}, parallel)}
+	return &queue{
+		admitted: make(chan struct{}, parallel+waiting), slots: make(chan struct{}, parallel), gone: make(chan struct{}, parallel+waiting),
+	}
 }
 
 // do calls draw in a slot, then encode outside it. It fails at once with errBusy where even
 // the waiting places are taken, and with the context's error where that ends before draw.
-// A context that ends while encode runs, which nothing can stop, gives the place back all the same.
+// A context that ends while encode runs, which nothing can stop, gives the place back all the
+// same, unless as many such encodings run as there are places.
 func (q *queue) do(ctx context.Context, draw, encode func() error) error {
 	select {
 	case q.admitted <- struct{}{}:
@@ -37,9 +41,27 @@ func (q *queue) do(ctx context.Context, draw, encode func() error) error {
 	if err := q.inSlot(ctx, draw); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, leave)
-	defer stop()
+	defer q.leaveEarly(ctx, leave)()
 	return encode()
+}
+
+// leaveEarly calls leave when the context ends, if not too many did before; done ends that.
+func (q *queue) leaveEarly(ctx context.Context, leave func()) (done func()) {
+	over := make(chan bool, 1)
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case q.gone <- struct{}{}:
+			leave()
+			over <- true
+		default:
+			over <- false
+		}
+	})
+	return func() {
+		if !stop() && <-over {
+			<-q.gone
+		}
+	}
 }
 
 func (q *queue) inSlot(ctx context.Context, draw func() error) error {
