@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
@@ -33,7 +35,7 @@ func TestPage(t *testing.T) {
 		test func(t *testing.T, tab *chromiumtest.Tab)
 	}{
 		{"shows", pageShows}, {"by keyboard", pageByKeyboard}, {"names", pageNames}, {"motion", pageMotion}, {"token", pageToken},
-		{"trouble", pageTrouble}, {"cancels", pageCancels}, {"animations", pageAnimations}, {"speed", pageSpeed}, {"looks", pageLooks},
+		{"trouble", pageTrouble}, {"cancels", pageCancels}, {"animations", pageAnimations}, {"downloads", pageDownloads}, {"speed", pageSpeed}, {"looks", pageLooks},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tab.Forget()
@@ -360,6 +362,27 @@ func pageAnimations(t *testing.T, tab *chromiumtest.Tab) {
 			t.Errorf("%s: %s, want %s", kind, got, want)
 		}
 	}
+}
+
+// pageDownloads saves the three kinds of files, and copies the command line.
+func pageDownloads(t *testing.T, tab *chromiumtest.Tab) {
+	r := start(t, nil)
+	r.visit(tab, "#mode=interpolate&from=A&to=B&steps=3&loop=true")
+	folder := t.TempDir()
+	tab.Do(t, browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(folder))
+	const body = `{"from":"A","to":"B","seed_b":1,"rows":2,"steps":3,"loop":true,"truncation":0.4}`
+	for _, kind := range []string{"png", "gif", "apng"} {
+		tab.Do(t, chromedp.Click(fmt.Sprintf(".downloads [data-kind=%s]", kind), chromedp.ByQuery))
+		want := r.post("/v1/interpolate", body, "Accept", "image/"+kind).body
+		path := filepath.Join(folder, "biggan-interpolate."+kind)
+		until(t, func() bool {
+			got, err := os.ReadFile(path)
+			return err == nil && bytes.Equal(got, want)
+		})
+	}
+	tab.Do(t, chromedp.Click("#copy", chromedp.ByQuery))
+	tab.Until(t, `document.getElementById("status").textContent === "Copied" && document.getElementById("copy").textContent === "Copied"`)
+	r.clean(tab)
 }
 
 // pageSpeed reports; nothing of it is judged.

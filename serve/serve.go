@@ -128,7 +128,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		h.Close()
 	}
 	<-done
-	return fmt.Errorf("serve: stopped by %v: %w", context.Cause(ctx), ctx.Err())
+	if cause := context.Cause(ctx); cause != ctx.Err() {
+		return fmt.Errorf("serve: stopped by %v: %w", cause, ctx.Err())
+	}
+	return fmt.Errorf("serve: stopped: %w", ctx.Err())
 }
 
 // URL is the address of a listener for a browser on this machine.
