@@ -45,8 +45,8 @@ func TestAuto(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"auto", "", "gpu"} {
-		if _, _, err := Compile(name, g, weights.Memory{}, backend.Options{Precision: backend.BF16}); !errors.Is(err, backend.ErrUnavailable) {
-			t.Errorf("%q in bf16: %v", name, err)
+		if _, _, err := Compile(name, g, weights.Memory{}, backend.Options{Precision: "f8"}); !errors.Is(err, backend.ErrUnavailable) {
+			t.Errorf("%q in f8: %v", name, err)
 		}
 	}
 }

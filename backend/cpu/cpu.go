@@ -70,17 +70,17 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 }
 
 func compile(g *graph.Graph, w weights.Source, o backend.Options, steer policy) (backend.Program, error) {
-	if err := backend.CheckKeep(g, o.Keep); err != nil {
-		return nil, err
-	}
-	if err := backend.CheckWeights(g, w); err != nil {
-		return nil, err
-	}
 	set, err := Kernels()
 	if err != nil {
 		return nil, err
 	}
 	if err := checkPrecision(o.Precision, set); err != nil {
+		return nil, err
+	}
+	if err := backend.CheckKeep(g, o.Keep); err != nil {
+		return nil, err
+	}
+	if err := backend.CheckWeights(g, w); err != nil {
 		return nil, err
 	}
 	threads := o.Threads
