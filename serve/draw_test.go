@@ -121,6 +121,8 @@ func TestBadRequests(t *testing.T) {
 		{"generate", `{"truncation":1.01}`, "truncation", 400}, {"generate", `{"truncation":-0.1}`, "truncation", 400}, {"generate", `{"truncation":"NaN"}`, "truncation", 400},
 		{"generate", `{"classes":["nope"]}`, "classes", 404}, {"generate", `{"classes":[26]}`, "classes", 404}, {"generate", `{"classes":"A"}`, "classes", 400},
 		{"generate", `{"classes":["A:0,B:1"]}`, "classes", 400}, {"generate", `{"classes":["` + strings.Repeat("x", 1001) + `"]}`, "classes", 400},
+		{"generate", `{"classes":[null]}`, "classes", 400}, {"generate", `{"classes":[""]}`, "classes", 400}, {"generate", `{"classes":[1.5]}`, "classes", 400},
+		{"generate", `{"classes":[-1]}`, "classes", 400}, {"generate", `{"classes":[{}]}`, "classes", 400}, {"interpolate", `{"from":true}`, "from", 400},
 		{"generate", `{"model":"/etc/passwd"}`, "model", 404}, {"generate", `{"model":"http://example.org/x"}`, "model", 404},
 		{"generate", `{"noise":"pink"}`, "noise", 400}, {"generate", `{"stats":"cubic"}`, "stats", 400}, {"generate", `{"mix":["0-99=seed:1"]}`, "mix", 400},
 		{"generate", `{"mix":["x"]}`, "mix", 400}, {"generate", `{"mix":["0=class:nope"]}`, "mix", 404},
@@ -133,6 +135,19 @@ func TestBadRequests(t *testing.T) {
 		a := r.post("/v1/"+c.path, c.body)
 		if f := a.failure(t); a.status != c.status || f.Field != c.field {
 			t.Errorf("%.60s: status %d, field %q; want %d, %q: %s", c.body, a.status, f.Field, c.status, c.field, f.Message)
+		}
+	}
+}
+
+// TestNulls: null is as if left out.
+func TestNulls(t *testing.T) {
+	r := start(t, nil)
+	for path, fields := range map[string]string{
+		"/v1/generate":    `{"model":null,"classes":null,"n":null,"seed":null,"truncation":null,"mix":null,"noise":null,"columns":null,"drawn":null,"fps":null}`,
+		"/v1/interpolate": `{"from":null,"to":null,"rows":null,"steps":null,"loop":null,"path":null}`,
+	} {
+		if got, want := r.post(path, fields), r.post(path, `{}`); got.status != 200 || !bytes.Equal(got.body, want.body) {
+			t.Errorf("%s: status %d: %.200s", path, got.status, got.body)
 		}
 	}
 }

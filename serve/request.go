@@ -34,8 +34,11 @@ const (
 // classRef is a class as JSON gives it: a string, or a number.
 type classRef string
 
-// UnmarshalJSON takes "tiger" and 292.
+// UnmarshalJSON takes "tiger" and 292; null is "", as if left out.
 func (c *classRef) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
 	var number uint32
 	if json.Unmarshal(data, &number) == nil {
 		*c = classRef(strconv.FormatUint(uint64(number), 10))
@@ -214,7 +217,10 @@ func (g generateRequest) recipe(m *served) (recipe.Recipe, error) {
 	); err != nil {
 		return r, err
 	}
-	for _, class := range g.Classes {
+	for i, class := range g.Classes {
+		if class == "" {
+			return r, refuse("classes", fmt.Sprintf("class %d is empty", i), "leave classes out to have the seed draw them")
+		}
 		if f := checkClass(m, "classes", string(class)); f != nil {
 			return r, f
 		}
