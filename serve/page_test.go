@@ -22,6 +22,7 @@ import (
 
 	"github.com/biggan-zoo/biggan"
 	"github.com/biggan-zoo/biggan/chromiumtest"
+	"github.com/biggan-zoo/biggan/recipe"
 )
 
 // atRest is true once all that was wished for is shown.
@@ -35,7 +36,7 @@ func TestPage(t *testing.T) {
 		test func(t *testing.T, tab *chromiumtest.Tab)
 	}{
 		{"shows", pageShows}, {"by keyboard", pageByKeyboard}, {"names", pageNames}, {"motion", pageMotion}, {"token", pageToken},
-		{"trouble", pageTrouble}, {"cancels", pageCancels}, {"animations", pageAnimations}, {"downloads", pageDownloads}, {"speed", pageSpeed}, {"looks", pageLooks},
+		{"trouble", pageTrouble}, {"cancels", pageCancels}, {"hurry", pageHurry}, {"animations", pageAnimations}, {"downloads", pageDownloads}, {"speed", pageSpeed}, {"looks", pageLooks},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tab.Forget()
@@ -342,6 +343,35 @@ func pageCancels(t *testing.T, tab *chromiumtest.Tab) {
 	if got := shown(t, tab); !reflect.DeepEqual(decodePNG(t, got[0]), pixels(want[0])) {
 		t.Error("what is shown is not the newest wish")
 	}
+}
+
+// pageHurry switches between all modes faster than anything is drawn.
+func pageHurry(t *testing.T, tab *chromiumtest.Tab) {
+	r := start(t, nil)
+	r.visit(tab, "#n=20&loop=true")
+	real := r.models[0].make
+	r.models[0].make = func(ctx context.Context, q *recipe.Recipe, k recipe.Kitchen, each recipe.Each) (*recipe.Sheet, error) {
+		time.Sleep(30 * time.Millisecond) // an answer comes when the mode is another one
+		return real(ctx, q, k, each)
+	}
+	tab.Do(t, chromedp.Evaluate(`(async () => {
+		globalThis.hurried = false;
+		globalThis.troubles = [];
+		const trouble = document.getElementById("trouble");
+		new MutationObserver(() => troubles.push(trouble.textContent)).observe(trouble, { childList: true });
+		for (let i = 0; i < 12; i++) {
+			for (const mode of ["samples", "interpolate", "mix"].slice(i % 2)) {
+				document.getElementById("tab-" + mode).click();
+				await new Promise(resolve => setTimeout(resolve, i % 3 * 15));
+			}
+		}
+		globalThis.hurried = true;
+	})()`, nil))
+	tab.Until(t, "globalThis.hurried && "+atRest)
+	if got := chromiumtest.Value[string](t, tab, `[troubles.length, document.querySelectorAll("#pictures img").length, document.getElementById("tab-mix").getAttribute("aria-selected")].join()`); got != "0,3,true" {
+		t.Errorf("no trouble, 3 pictures, mix: %s", got)
+	}
+	r.clean(tab)
 }
 
 // pageAnimations: Chromium decodes the GIF and the APNG of the API, all frames of them.

@@ -49,12 +49,13 @@ export async function draw(model, report) {
 // show draws part after part; null if the wish changed in between.
 async function show(model, report, signal) {
   if (paceOf !== model.name) [pace, paceOf] = [0, model.name];
-  const all = [];
+  const all = [], begun = shape();
   let ms = 0, backend = "";
   arrange(model, all);
   for (let request; (request = part(model, all.length, pace ? Math.max(1, Math.round(grace / pace)) : 1));) {
     if (!pace || pace * total() > grace) report({ drawing: all.length, of: total() });
     const doc = await pictures(request, signal);
+    if (shape() !== begun) return null; // there is no place for these any more
     pace = doc.ms / doc.pictures.length;
     ms += doc.ms;
     backend = doc.backend;
@@ -67,6 +68,9 @@ async function show(model, report, signal) {
   }
   return { ms, backend, n: all.length };
 }
+
+// shape is what the places of the pictures depend on.
+const shape = () => [state.mode, state.loop, total(), steps()].join();
 
 // arrange makes the places of all pictures, and puts those in that are there.
 function arrange(model, all) {
