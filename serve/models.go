@@ -101,7 +101,9 @@ func (m *served) describe() modelJSON {
 func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) error {
 	var doc struct {
 		Models []modelJSON `json:"models"`
+		Flags  []string    `json:"flags"` // of the command line that draws the same
 	}
+	doc.Flags = append([]string{}, s.config.Flags...)
 	for _, m := range s.models {
 		doc.Models = append(doc.Models, m.describe())
 	}

@@ -29,6 +29,7 @@ type Config struct {
 	Drain    time.Duration
 	Backend  string // "" = auto
 	Options  backend.Options
+	Flags    []string     // of the command line that draws the same, for the page to show
 	Log      *slog.Logger // nil = none
 
 	timeouts timeouts // zero = usualTimeouts

@@ -89,7 +89,7 @@ func (a *app) serve(ctx context.Context, s serveFlags) error {
 	}
 	server, err := serve.New(serve.Config{
 		Models: models, Token: s.token, Hosts: s.hosts, Parallel: s.parallel, Queue: s.queue, Drain: s.drain,
-		Backend: a.backend, Options: a.options(), Log: a.logger(),
+		Backend: a.backend, Options: a.options(), Flags: a.drawingFlags(), Log: a.logger(),
 	})
 	if err != nil {
 		return err
@@ -160,6 +160,19 @@ func (a *app) modelsHere() ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// drawingFlags are the global flags that change pictures, where they are not the usual ones.
+func (a *app) drawingFlags() (flags []string) {
+	if a.device != "" {
+		flags = append(flags, "--device", a.device)
+	} else if a.backend != "auto" {
+		flags = append(flags, "--backend", a.backend)
+	}
+	if a.precision != "f32" {
+		flags = append(flags, "--precision", a.precision)
+	}
+	return flags
 }
 
 // announce prints the URL at once: standard output is buffered otherwise.

@@ -197,7 +197,10 @@ func TestPageCommand(t *testing.T) {
 			return [path.slice(1), JSON.stringify(body)];
 		})()`)
 		out := shown[len(shown)-1]
-		if code, _, stderr := command(append(shown[1:], "--force", "--backend", "cpu")...); code != exitOK {
+		if !strings.Contains(strings.Join(shown, " "), "--backend cpu") {
+			t.Errorf("%s does not name the server's backend", shown)
+		}
+		if code, _, stderr := command(append(shown[1:], "--force")...); code != exitOK {
 			t.Fatalf("%s: %s", shown, stderr)
 		}
 		want, err := os.ReadFile(out)

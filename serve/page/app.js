@@ -7,14 +7,14 @@ import { command, wanted } from "./request.js";
 import { atRest, draw, drawn } from "./stage.js";
 import { address, modes, remember, restore, state } from "./state.js";
 
-let models = [];
+let models = [], flags = [];
 const model = () => models.find(m => m.name === state.model) ?? models[0];
 
 // changed follows every change of the state.
 function changed(rebuild = false) {
   if (rebuild === true) build();
   remember();
-  byId("command").textContent = command(model(), state.loop && state.mode === "interpolate" ? "gif" : "png");
+  byId("command").textContent = command(model(), flags, state.loop && state.mode === "interpolate" ? "gif" : "png");
   draw(model, report);
 }
 
@@ -113,7 +113,7 @@ function listen() {
 takeToken();
 restore();
 try {
-  models = (await get("/v1/models")).models;
+  ({ models, flags } = await get("/v1/models"));
   byId("model").replaceChildren(...models.map(m => make("option", { value: m.name }, m.name)));
   listen();
   changed(true);

@@ -80,8 +80,8 @@ export const total = () => ({ samples: state.n, interpolate: state.rows * steps(
 // quote makes one word of the shell of a text.
 const quote = text => /^[\w.,:=@%+\/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
-// command is the line that draws the same.
-export function command(model, kind = "png") {
+// command is the line that draws the same; flags are those that the server draws with.
+export function command(model, flags, kind = "png") {
   const words = ["biggan", state.mode === "interpolate" ? "interpolate" : "generate"];
   const add = (flag, value) => words.push(flag, quote(String(value)));
   if (model.argument !== "letters") add("-m", model.argument);
@@ -105,6 +105,7 @@ export function command(model, kind = "png") {
     mixes(model).forEach(m => add("--mix", m));
   }
   add("--truncation", state.t);
+  words.push(...flags.map(quote));
   add("-o", "biggan." + kind);
   return words.join(" ");
 }
