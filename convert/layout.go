@@ -1,7 +1,10 @@
 package convert
 
 import (
+	"encoding/binary"
 	"io"
+	"slices"
+	"sync"
 
 	"github.com/biggan-zoo/biggan/weights"
 )
@@ -43,6 +46,9 @@ func (l layout) source(s []int) []int {
 // outsBlock is how many rows of the result are gathered at a time.
 const outsBlock = 16
 
+// blocks are those of rearrange, used again.
+var blocks = sync.Pool{New: func() any { return new([]byte) }}
+
 // rearrange writes a source tensor in our order and dtype, a block of rows at a time.
 func (l layout) rearrange(w io.Writer, to weights.DType, source weights.Info, data []byte) error {
 	switch {
@@ -59,14 +65,21 @@ func (l layout) rearrange(w io.Writer, to weights.DType, source weights.Info, da
 	ins := s[len(s)-2]
 	taps := fan / max(ins, 1)
 	width, _ := source.DType.Size()
-	block := make([]byte, outsBlock*fan*width)
+	scratch := blocks.Get().(*[]byte)
+	defer blocks.Put(scratch)
+	*scratch = slices.Grow((*scratch)[:0], outsBlock*fan*width)
+	block := (*scratch)[:outsBlock*fan*width]
 	for from := 0; from < outs; from += outsBlock {
 		n := min(outsBlock, outs-from)
 		for tap := range taps {
 			for in := range ins {
-				src := data[((tap*ins+in)*outs+from)*width:]
+				src, at := data[((tap*ins+in)*outs+from)*width:][:n*width], (in*taps+tap)*width
+				if width == 4 {
+					scatter4(block[at:], src, fan*width)
+					continue
+				}
 				for o := range n {
-					copy(block[(o*fan+in*taps+tap)*width:][:width], src[o*width:])
+					copy(block[at+o*fan*width:][:width], src[o*width:])
 				}
 			}
 		}
@@ -75,6 +88,14 @@ func (l layout) rearrange(w io.Writer, to weights.DType, source weights.Info, da
 		}
 	}
 	return nil
+}
+
+// scatter4 puts each value of four bytes a stride further.
+func scatter4(to, from []byte, stride int) {
+	for at := 0; len(from) >= 4; at += stride {
+		binary.LittleEndian.PutUint32(to[at:], binary.LittleEndian.Uint32(from))
+		from = from[4:]
+	}
 }
 
 // backwards writes the rows of the first axis from the last to the first.

@@ -80,7 +80,7 @@ func FuzzGraphReader(f *testing.F) {
 				continue
 			}
 			m := &tfModule{module: &tfhub.Module{Graph: g}}
-			if data, err := m.table(v, table); err == nil && int64(len(data)) != (weights.Info{DType: weights.F32, Shape: table.shape}).Bytes() {
+			if data, err := m.table(v, table, &scratch{}); err == nil && int64(len(data)) != (weights.Info{DType: weights.F32, Shape: table.shape}).Bytes() {
 				t.Errorf("table %v has %d bytes", table.shape, len(data))
 			}
 		}

@@ -65,7 +65,7 @@ func (t *tfModule) Tensors() []weights.Info { return t.infos }
 // Bytes is a table, or a variable of a module in a folder.
 func (t *tfModule) Bytes(name string) ([]byte, error) {
 	if table, ok := t.tables[name]; ok {
-		return t.table(name, table)
+		return t.table(name, table, &scratch{})
 	}
 	return t.module.Bytes(t.origin[name])
 }
@@ -84,12 +84,13 @@ func (t *tfModule) Each(ctx context.Context, want func(name string) bool, f func
 	if err != nil {
 		return err
 	}
+	var reused scratch
 	for _, info := range t.infos {
 		table, ok := t.tables[info.Name]
 		if !ok || !want(info.Name) {
 			continue
 		}
-		data, err := t.table(info.Name, table)
+		data, err := t.table(info.Name, table, &reused)
 		if err != nil {
 			return err
 		}
@@ -127,9 +128,15 @@ func (t *tfModule) replace(tables map[string]statsTable) error {
 	return nil
 }
 
-// table is the content of a table of statistics.
-func (t *tfModule) table(name string, from statsTable) ([]byte, error) {
-	values, err := t.module.Graph.Floats(from.node)
+// scratch is what a table is decoded in.
+type scratch struct {
+	values []float32
+	data   writer
+}
+
+// table is the content of a table of statistics, valid until s is used again.
+func (t *tfModule) table(name string, from statsTable, s *scratch) ([]byte, error) {
+	values, err := t.module.Graph.AppendFloats(s.values[:0], from.node)
 	if err == nil && len(values) != from.shape[0]*from.shape[1] {
 		err = fmt.Errorf("%d values, want %v", len(values), from.shape)
 	}
@@ -142,9 +149,9 @@ func (t *tfModule) table(name string, from statsTable) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w: the table of %s: %v", weights.ErrFormat, name, err)
 	}
-	var data writer
-	err = weights.Encode(&data, weights.F32, values)
-	return data, err
+	s.values, s.data = values, slices.Grow(s.data[:0], 4*len(values))
+	err = weights.Encode(&s.data, weights.F32, values)
+	return s.data, err
 }
 
 // fromTFHub converts a module.

@@ -56,14 +56,12 @@ type conversion struct {
 	report     *Report
 	digest     func() (string, error) // waits for the source's SHA-256; nil = there is none
 
-	mu    sync.Mutex // report
+	mu    sync.Mutex // report, vectors
 	done  atomic.Int64
 	total int64
 	out   *weights.Writer
 
-	// Of sequential checkpoints: the vectors seen, and whether the weight at hand is to wait for its own.
-	vectors     map[string][]float64
-	withoutNorm bool
+	vectors map[string][]float64 // seen in a sequential checkpoint
 }
 
 // dtypeOf is what a parameter is stored as: only weights are rounded.
@@ -156,8 +154,12 @@ type sequential interface {
 	Each(ctx context.Context, want func(name string) bool, f func(info weights.Info, data []byte) error) error
 }
 
-// inItsOrder writes the parameters as they come. Vectors are kept for the spectral norms;
-// weights that came before their vectors are read once more.
+// While a checkpoint streams by, one tensor is written as the next is read, of so many bytes
+// at most; a larger one is written before.
+const inOrder = 10 << 20
+
+// inItsOrder writes the parameters as they come, in parallel with their coming. Vectors are
+// kept for the spectral norms; weights that came before their vectors are read once more.
 func (c *conversion) inItsOrder(ctx context.Context, s sequential) error {
 	byName := map[string]*graph.Param{} // by the source's name
 	for _, p := range c.graph.Params() {
@@ -167,35 +169,89 @@ func (c *conversion) inItsOrder(ctx context.Context, s sequential) error {
 	}
 	c.vectors = map[string][]float64{}
 	late := map[string]bool{}
-	err := s.Each(ctx, func(name string) bool { return byName[name] != nil }, func(info weights.Info, data []byte) error {
+	err := inTurn(ctx, s, func(name string) bool { return byName[name] != nil }, func(info weights.Info, data []byte) (func() error, error) {
 		p := byName[info.Name]
 		t := c.plan.targets[p.Name]
 		if p.Role.Optional() { // u
-			values := make([]float64, info.Elements())
-			if err := weights.Decode64(values, info.DType, data); err != nil {
-				return fmt.Errorf("convert: %w: %s: %v", weights.ErrFormat, info.Name, err)
+			if err := c.keep(info, data); err != nil {
+				return nil, err
 			}
-			c.vectors[info.Name] = values
 		}
 		if layer, ok := spectralLayer(p); ok {
-			u, known := c.plan.targets[layer+".u"]
-			late[info.Name] = known && c.vectors[u.source.Name] == nil
+			if u, known := c.plan.targets[layer+".u"]; known && !c.kept(u.source.Name) {
+				late[info.Name] = true
+				return func() error { return c.plainParam(p, t, data) }, nil
+			}
 		}
-		c.withoutNorm = late[info.Name]
-		return c.param(p, t, data)
+		return func() error { return c.param(p, t, data) }, nil
 	})
 	if err != nil {
 		return err
 	}
-	c.withoutNorm = false
-	return s.Each(ctx, func(name string) bool { return late[name] }, func(info weights.Info, data []byte) error {
+	return inTurn(ctx, s, func(name string) bool { return late[name] }, func(info weights.Info, data []byte) (func() error, error) {
 		p := byName[info.Name]
-		return c.spectralNorm(p, c.plan.targets[p.Name], data)
+		return func() error { return c.spectralNorm(p, c.plan.targets[p.Name], data) }, nil
 	})
+}
+
+// inTurn prepares the work on each tensor in their order, and does it in parallel.
+func inTurn(ctx context.Context, s sequential, want func(name string) bool, prepare func(info weights.Info, data []byte) (func() error, error)) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	free := make(chan []byte, 1) // used again: a stream of tensors leaves no garbage
+	free <- nil
+	err := s.Each(groupCtx, want, func(info weights.Info, data []byte) error {
+		if info.Bytes() > inOrder { // at once, where it lies
+			work, err := prepare(info, data)
+			if err != nil {
+				return err
+			}
+			return work()
+		}
+		own := append((<-free)[:0], data...)
+		work, err := prepare(info, own)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error {
+			defer func() { free <- own }()
+			return work()
+		})
+		return nil
+	})
+	if failed := group.Wait(); failed != nil { // it ended the reading
+		return failed
+	}
+	return err
+}
+
+// keep remembers a vector.
+func (c *conversion) keep(info weights.Info, data []byte) error {
+	values := make([]float64, info.Elements())
+	if err := weights.Decode64(values, info.DType, data); err != nil {
+		return fmt.Errorf("convert: %w: %s: %v", weights.ErrFormat, info.Name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.vectors[info.Name] = values
+	return nil
+}
+
+func (c *conversion) kept(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.vectors[name] != nil
 }
 
 // param writes one parameter, and the spectral norm beside it if it is a normalised weight.
 func (c *conversion) param(p *graph.Param, t target, data []byte) error {
+	if err := c.plainParam(p, t, data); err != nil {
+		return err
+	}
+	return c.spectralNorm(p, t, data)
+}
+
+// plainParam writes one parameter.
+func (c *conversion) plainParam(p *graph.Param, t target, data []byte) error {
 	var err error
 	if t.divide != "" {
 		if data, err = c.divided(t, data); err != nil {
@@ -212,10 +268,7 @@ func (c *conversion) param(p *graph.Param, t target, data []byte) error {
 		c.note(fmt.Sprintf("%s is float64 in the source: rounded to %s", t.source.Name, info.DType))
 	}
 	c.advance(info.Bytes())
-	if c.withoutNorm {
-		return nil
-	}
-	return c.spectralNorm(p, t, data)
+	return nil
 }
 
 // transcode writes data of a floating type as another; the same type is copied.
@@ -265,6 +318,8 @@ func (c *conversion) divided(t target, data []byte) ([]byte, error) {
 // vector reads a source tensor as float64.
 func (c *conversion) vector(name string) ([]float64, error) {
 	if c.vectors != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		if values := c.vectors[name]; values != nil {
 			return values, nil
 		}

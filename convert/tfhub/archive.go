@@ -44,7 +44,9 @@ func walk(archive string, f func(name string, size int64, r io.Reader) error) er
 		return refuse("gzip", err)
 	}
 	defer unzipped.Close()
-	return walkTar(&bounded{r: unzipped, left: maxGrowth*info.Size() + slack}, f)
+	stream := readAhead(&bounded{r: unzipped, left: maxGrowth*info.Size() + slack})
+	defer stream.close()
+	return walkTar(stream, f)
 }
 
 // bounded reads so many bytes and then fails.

@@ -116,54 +116,55 @@ func (g *Graph) ConstShape(name string) (shape []int, ok bool) {
 }
 
 // Floats is the value of a Const, or of a Pack of Consts of one shape, of a floating type.
-func (g *Graph) Floats(name string) ([]float32, error) {
+func (g *Graph) Floats(name string) ([]float32, error) { return g.AppendFloats(nil, name) }
+
+// AppendFloats is Floats behind what is there already.
+func (g *Graph) AppendFloats(to []float32, name string) ([]float32, error) {
 	n, ok := g.constant(name)
 	if !ok {
 		return nil, fmt.Errorf("%.100q is no constant", name)
 	}
-	values, err := g.floats(n)
+	values, err := g.floats(to, n)
 	if err != nil {
 		return nil, fmt.Errorf("constant %.100q: %w", name, err)
 	}
 	return values, nil
 }
 
-func (g *Graph) floats(n node) ([]float32, error) {
+func (g *Graph) floats(to []float32, n node) ([]float32, error) {
 	if n.op == "Const" {
 		t, err := g.value(n)
 		if err != nil {
 			return nil, err
 		}
-		return t.floats()
+		return t.floats(to)
 	}
 	rows, err := g.rows(n)
 	if err != nil {
 		return nil, err
 	}
-	var all []float32
 	var shape []int
+	before := len(to)
 	for i, row := range rows {
 		t, err := g.value(row)
 		if err == nil && i > 0 && !slices.Equal(t.shape, shape) {
 			err = fmt.Errorf("of shape %v among rows of %v", t.shape, shape)
 		}
-		var values []float32
 		if err == nil {
-			values, err = t.floats()
+			to, err = t.floats(to)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("row %d: %w", i, err)
 		}
-		shape = t.shape
-		if all = append(all, values...); len(all) > maxConst {
+		if shape = t.shape; len(to)-before > maxConst {
 			return nil, fmt.Errorf("more than %d values", maxConst)
 		}
 	}
-	return all, nil
+	return to, nil
 }
 
-// floats decodes a tensor: content, a list of values, or a list whose last value repeats.
-func (t tensor) floats() ([]float32, error) {
+// floats appends the values of a tensor: content, a list of values, or a list whose last value repeats.
+func (t tensor) floats(to []float32) ([]float32, error) {
 	bytes, err := weights.CheckedBytes(t.dtype, t.shape)
 	if err != nil {
 		return nil, err
@@ -177,8 +178,8 @@ func (t tensor) floats() ([]float32, error) {
 		if int64(len(t.content)) != bytes {
 			return nil, fmt.Errorf("%d bytes for %s %v, want %d", len(t.content), t.dtype, t.shape, bytes)
 		}
-		values := make([]float32, n)
-		return values, weights.Decode32(values, t.dtype, t.content)
+		to = slices.Grow(to, n)[:len(to)+n]
+		return to, weights.Decode32(to[len(to)-n:], t.dtype, t.content)
 	}
 	values, err := t.list(n)
 	if err != nil {
@@ -187,10 +188,11 @@ func (t tensor) floats() ([]float32, error) {
 	if len(values) == 0 && n > 0 {
 		return nil, fmt.Errorf("no values for shape %v", t.shape)
 	}
-	for len(values) < n {
-		values = append(values, values[len(values)-1])
+	to = append(slices.Grow(to, n), values...)
+	for range n - len(values) {
+		to = append(to, values[len(values)-1])
 	}
-	return values, nil
+	return to, nil
 }
 
 // list reads the typed values of a tensor, at most n.

@@ -90,10 +90,23 @@ func metaGraph(data []byte) (graph []byte, tags int, err error) {
 // newGraph lists the nodes of a GraphDef and joins them by their inputs. The functions of
 // its library are no part of it.
 func newGraph(data []byte) (*Graph, error) {
+	count := 0
+	err := message(data, func(v field) error {
+		if v.number == 1 {
+			count++
+		}
+		return nil
+	})
+	if err == nil && count > maxNodes {
+		err = fmt.Errorf("%d nodes, want at most %d", count, maxNodes)
+	}
+	if err != nil {
+		return nil, err
+	}
 	g := &Graph{byName: map[string]int32{}}
 	ops := map[string]string{}
 	text := 0
-	err := message(data, func(v field) error {
+	err = message(data, func(v field) error {
 		if v.number != 1 {
 			return nil
 		}
@@ -113,8 +126,8 @@ func newGraph(data []byte) (*Graph, error) {
 			ops[op], shared = op, op
 			text += len(op)
 		}
-		if text += len(name); text > maxText || len(g.nodes) == maxNodes {
-			return fmt.Errorf("more than %d nodes, or their names too long", len(g.nodes))
+		if text += len(name); text > maxText {
+			return fmt.Errorf("names of more than %d bytes", maxText)
 		}
 		g.byName[name] = int32(len(g.nodes))
 		g.nodes = append(g.nodes, node{op: shared, body: body})

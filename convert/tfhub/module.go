@@ -240,7 +240,7 @@ func (m *Module) eachFrom(ctx context.Context, r io.Reader, number int, want fun
 // readGrowing reads n bytes into a buffer that grows with what has come, so that a size
 // that a file merely claims allocates nothing.
 func readGrowing(r io.Reader, buffer []byte, n int64) ([]byte, error) {
-	const step = 4 << 20
+	const step = 36 << 20 // the largest tensor of the released networks has 34 MB
 	for int64(len(buffer)) < n {
 		from := len(buffer)
 		next := int(min(n, int64(from)+max(step, int64(from))))
