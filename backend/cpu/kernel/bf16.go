@@ -67,11 +67,8 @@ func PairBF16(low, high float32) uint32 { return uint32(BF16(low)) | uint32(BF16
 func low(word uint32) float32  { return math.Float32frombits(word << 16) }
 func high(word uint32) float32 { return math.Float32frombits(word &^ 0xffff) }
 
-// The plain forms, which say what the others compute.
-var halfGeneric = &halfSet{
-	gemm: gemmHalfGeneric, round: roundGeneric,
-	input: map[int]func(w *Winograd, t Tiles, dst []uint32, src, temp []float32){3: inputHalfGeneric, 4: inputHalfGeneric, 6: inputHalfGeneric},
-}
+// The plain forms say what the kernels compute; they are for tests alone, since rounding in
+// plain Go is slower than not rounding.
 
 func gemmHalfGeneric(m, n, k int, a []uint32, lda int, b []uint32, bStride int, c []float32, ldc int, add bool) {
 	for i := range m {
