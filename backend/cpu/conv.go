@@ -212,7 +212,7 @@ func share(n, most int) (parts int, part func(i int) (from, to int)) {
 // columnBlock is how many of outs outputs a work item computes, so that blocks other parts
 // give every thread some items. Whole panels.
 func columnBlock(outs, parts, threads int) int {
-	const itemsOfThread = 3
+	const itemsOfThread = 2
 	block := kernel.Panels(outs, kernel.NR) * kernel.NR
 	for block > kernel.NR && parts*kernel.Panels(outs, block) < itemsOfThread*threads {
 		block = kernel.Panels(block/2, kernel.NR) * kernel.NR
