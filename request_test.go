@@ -188,3 +188,21 @@ func TestNoiseKinds(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseMix(f *testing.F) {
+	for _, seed := range []string{"0-3=seed:7,class:tiger", "all=class:A:1,B:2,keep:0.25", "input=seed:0", "4-=", "-=,:"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := biggan.ParseMix(text)
+		if err != nil {
+			if !errors.Is(err, biggan.ErrRequest) {
+				t.Error(err)
+			}
+			return
+		}
+		if m.From < 0 || m.To < m.From && m.To != biggan.Last || !(m.Keep >= 0 && m.Keep <= 1) {
+			t.Errorf("%q: %+v", text, m)
+		}
+	})
+}

@@ -28,10 +28,35 @@ func (r *Recipe) Make(ctx context.Context, m *biggan.Model, k Kitchen, each Each
 	if each == nil {
 		each = func(biggan.Picture, int, int) error { return nil }
 	}
+	if err := r.fits(m); err != nil {
+		return nil, err
+	}
 	if r.Interpolated != nil {
 		return r.makeInterpolation(ctx, m, k, each)
 	}
 	return r.makePictures(ctx, m, k, each)
+}
+
+// maxPixels bounds what a sheet or an animation holds in all.
+const maxPixels = 1 << 28
+
+// fits refuses a sheet that would not fit into memory. Errors wrap biggan.ErrRequest.
+func (r *Recipe) fits(m *biggan.Model) error {
+	n := 0
+	if r.Interpolated != nil {
+		n = r.Rows * min(r.Steps, maxPixels)
+		if r.Loop {
+			n *= 2
+		}
+	} else {
+		n = len(r.Indices) * len(r.Truncations())
+	}
+	shape := m.Graph.Outputs[0].Node.Shape
+	side := shape[len(shape)-1]
+	if most := maxPixels / (side * side); n > most || r.Interpolated != nil && r.Rows > most {
+		return fmt.Errorf("%w: %d pictures of %d x %d are too many for one sheet, want at most %d: write them to a folder", biggan.ErrRequest, n, side, side, most)
+	}
+	return nil
 }
 
 // Truncations are those of the rows of a sweep, or the one of all pictures.
