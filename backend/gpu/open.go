@@ -57,12 +57,17 @@ func openNamed(name string) (*accelerator, error) {
 	return g, nil
 }
 
+// openAdapter opens an adapter and makes sure that it computes right.
 func openAdapter(a device.Adapter) (*accelerator, error) {
 	d, err := device.Open(a)
 	if err != nil {
 		return nil, err
 	}
-	return &accelerator{Device: d, tuning: loadTuning(a), pipelines: map[string]*device.Pipeline{}}, nil
+	g := &accelerator{Device: d, tuning: loadTuning(a), pipelines: map[string]*device.Pipeline{}}
+	if err := g.check(); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
 }
 
 // forget drops a lost accelerator: the next program opens its adapter anew.

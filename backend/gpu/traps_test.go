@@ -516,3 +516,29 @@ func TestNoDriver(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestCheck wants the self-check to find wrong values, NaN among them, and to leave the plain ones alone.
+func TestCheck(t *testing.T) {
+	_, w, err := checkNetwork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := checkResult(w, checkValues(checkChannels*checkSide*checkSide, 1))
+	got, spread := make([]float32, len(want)), 0.0
+	for i, v := range want {
+		got[i] = float32(v)
+		spread = max(spread, math.Abs(v))
+	}
+	if spread < 0.1 || spread > 0.99 {
+		t.Errorf("the self-check's values reach %v: they hide errors", spread)
+	}
+	if err := compareCheck(got, want); err != nil {
+		t.Error(err)
+	}
+	for _, wrong := range []float32{got[17] + 0.001, float32(math.NaN()), float32(math.Inf(1))} {
+		got[17] = wrong
+		if err := compareCheck(got, want); err == nil {
+			t.Errorf("%v passes for %v", wrong, want[17])
+		}
+	}
+}

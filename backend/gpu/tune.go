@@ -22,8 +22,9 @@ import (
 // tuning remembers which tile is the fastest for a shape on an adapter. It is kept in the user's
 // cache folder; a file that cannot be read or written costs time, nothing else.
 type tuning struct {
-	path   string // "" = not kept
-	forced *shader.Tile
+	path    string   // "" = not kept
+	checked []string // tiles that passed the self-check
+	forced  *shader.Tile
 
 	mu    sync.Mutex
 	tiles map[string]string // tile by job
@@ -35,11 +36,12 @@ type tuningFile struct {
 	Version int               `json:"version"` // of the shaders
 	Adapter string            `json:"adapter"`
 	Driver  string            `json:"driver"`
+	Checked []string          `json:"checked"`
 	Tiles   map[string]string `json:"tiles"`
 }
 
 // tuningVersion changes with the shaders' speed.
-const tuningVersion = 1
+const tuningVersion = 2
 
 func loadTuning(a device.Adapter) *tuning {
 	t := &tuning{tiles: map[string]string{}}
@@ -56,7 +58,7 @@ func loadTuning(a device.Adapter) *tuning {
 	}
 	var f tuningFile
 	if json.Unmarshal(data, &f) == nil && f.Version == head.Version && f.Adapter == head.Adapter && f.Driver == head.Driver && f.Tiles != nil {
-		t.tiles = f.Tiles
+		t.tiles, t.checked = f.Tiles, f.Checked
 	}
 	return t
 }
@@ -68,7 +70,7 @@ func (t *tuning) save(a device.Adapter) error {
 	if !t.dirty || t.path == "" {
 		return nil
 	}
-	data, err := json.MarshalIndent(tuningFile{tuningVersion, a.Name, a.Backend + " " + a.Driver, t.tiles}, "", "  ")
+	data, err := json.MarshalIndent(tuningFile{tuningVersion, a.Name, a.Backend + " " + a.Driver, t.checked, t.tiles}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -93,7 +95,7 @@ func (t *tuning) tile(g *accelerator, j job, bind func(shader.Tile) (dispatch, e
 	if t.forced != nil {
 		return *t.forced, nil
 	}
-	valid := j.tiles(g.Limits, g.Adapter.Software)
+	valid := slices.DeleteFunc(j.tiles(g.Limits), func(tile shader.Tile) bool { return !slices.Contains(t.checked, tile.String()) })
 	if len(valid) == 0 {
 		return shader.Tile{}, fmt.Errorf("%w: %d rows are more than its %d workgroups can have", device.ErrMemory, j.rows, g.Limits.Groups)
 	}
@@ -118,15 +120,12 @@ func (t *tuning) tile(g *accelerator, j job, bind func(shader.Tile) (dispatch, e
 }
 
 // tiles are those that an adapter can run and that do not compute mostly padding.
-func (j job) tiles(l device.Limits, software bool) []shader.Tile {
+func (j job) tiles(l device.Limits) []shader.Tile {
 	var valid []shader.Tile
 	for _, t := range shader.Tiles {
 		x, y, z := j.groups(t)
 		groups := int(l.Groups)
 		wasteful := t.BlockRows() >= 4*j.rows && t.High*t.Rows > 8 || t.BlockQuads() >= 4*j.outs && t.BlockQuads() > 16
-		if t.Shared && software {
-			continue
-		}
 		if x <= groups && y <= groups && z <= groups && !wasteful && t.Threads() <= int(l.Invocations) {
 			valid = append(valid, t)
 		}
