@@ -47,7 +47,7 @@ func golden(t testing.TB) map[string][]byte {
 	return files
 }
 
-var quick = fetch.Options{Stall: 5 * time.Second, Attempts: 3, Backoff: time.Millisecond, Part: 512 << 10}
+var quick = fetch.Options{Stall: 30 * time.Second, Attempts: 3, Backoff: time.Millisecond, Part: 512 << 10}
 
 func from(t testing.TB, addresses ...string) PullOptions {
 	t.Helper()

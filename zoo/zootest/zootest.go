@@ -267,12 +267,18 @@ type counter struct {
 	server *Server
 }
 
+// Write counts before it writes: whoever has received bytes finds them counted.
 func (c *counter) Write(p []byte) (int, error) {
+	c.add(len(p))
 	n, err := c.ResponseWriter.Write(p)
+	c.add(n - len(p))
+	return n, err
+}
+
+func (c *counter) add(n int) {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	c.server.bytes += int64(n)
-	return n, err
 }
 
 func (c *counter) flush() { http.NewResponseController(c.ResponseWriter).Flush() }
