@@ -71,7 +71,7 @@ func (p *progress) update(done, total int64) {
 		p.draw(done, total, now)
 	case p.mode == "plain" && (now.Sub(p.last) >= plainEvery):
 		p.last = now
-		fmt.Fprintf(p.w, "%s: %s of %s%s\n", p.title, p.count(done), p.count(total), p.pace(done, total, now))
+		p.bars.print(p.w, fmt.Sprintf("%s: %s of %s%s", p.title, p.count(done), p.count(total), p.pace(done, total, now)))
 	case p.mode == "json" && (now.Sub(p.last) >= jsonEvery || done == total):
 		p.last = now
 		doc := map[string]any{"progress": p.title, "done": done, "total": total}
@@ -80,7 +80,7 @@ func (p *progress) update(done, total int64) {
 		}
 		line, err := json.Marshal(doc)
 		if err == nil {
-			fmt.Fprintf(p.w, "%s\n", line)
+			p.bars.print(p.w, string(line))
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (b *bars) done() {
 	}
 }
 
-// print writes a line above the bars, or to w if there are none.
+// print writes a line above the bars, or to w if there are none. Lines of several jobs do not mix.
 func (b *bars) print(w io.Writer, line string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
