@@ -109,14 +109,6 @@ func (l *lowering) emit(s step, writes *tensor, reads ...view) {
 	}
 }
 
-// normsOr is the binding of the scales and shifts, or of anything if there are none.
-func (l *lowering) normsOr(other operand) operand {
-	if l.normTotal > 0 {
-		return operand{norms: true}
-	}
-	return other
-}
-
 // elementwiseStep emits a step of a shader that writes one value a thread.
 func (l *lowering) elementwiseStep(name string, op shader.Op, to out, in []view, factors []float32) {
 	var bind []operand
