@@ -1,6 +1,6 @@
 """The same work here and in the peers, interleaved in one run on one machine.
 
-usage: peers.py BIGGAN MODEL [ROUNDS] [--cold] [--json FILE]
+usage: peers.py BIGGAN MODEL [ROUNDS] [--without-torch] [--cold] [--json FILE]
 
 BIGGAN is the program, MODEL one of those that `biggan synth` makes; its weights are the same
 everywhere. Each round measures every peer once: PyTorch (Hugging Face's port; for the original
@@ -233,12 +233,16 @@ def main():
             subprocess.run([biggan, "export", weights, "--to", "hf", "-o", hf, "-q"], **quiet)
             torch = ("torch_hugging_face", hf)
         report = {"model": model, "threads": THREADS, "rounds": rounds}
-        peers = {"onnxruntime": Peer("onnxruntime_session", graph), "torch": Peer(*torch), "biggan": Ours(biggan, weights, "f32"), "biggan bf16": Ours(biggan, weights, "bf16")}
-        times = {name: [] for name in peers}
+        peers = {"onnxruntime": Peer("onnxruntime_session", graph)}
+        if "--without-torch" not in flags:
+            peers["torch"] = Peer(*torch)
+        ours = {"biggan": Ours(biggan, weights, "f32"), "biggan bf16": Ours(biggan, weights, "bf16")}
+        every = {**peers, **ours}
+        times = {name: [] for name in every}
         for _ in range(rounds):
-            for name, peer in peers.items():
+            for name, peer in every.items():
                 times[name].append(peer.measure())
-        for peer in list(peers.values())[:2]:
+        for peer in peers.values():
             peer.process.stdin.close()
             peer.process.wait()
         base = times["onnxruntime"]
@@ -248,8 +252,9 @@ def main():
             # round, then the median: what slows the machine slows a whole round.
             ratio = statistics.median(b / x for b, x in zip(base, t))
             report[name] = {"fastest times onnxruntime": min(base) / min(t), "ms": statistics.median(t), "fastest": min(t), "slowest": max(t), "times onnxruntime": ratio, "all": t}
-        report["times torch"] = statistics.median(b / x for b, x in zip(times["torch"], times["biggan"]))
-        report["bench"] = {n: peers[n].last for n in ("biggan", "biggan bf16")}
+        if "torch" in peers:
+            report["times torch"] = statistics.median(b / x for b, x in zip(times["torch"], times["biggan"]))
+        report["bench"] = {name: o.last for name, o in ours.items()}
         if "--cold" in flags:
             picture = [biggan, "generate", "-m", weights, "-c", "3", "-n", "1", "-o", folder + "/x.png", "--force", "-q"]
             here = os.path.dirname(os.path.abspath(__file__))
@@ -259,10 +264,11 @@ def main():
                 runs = [cold(command) for _ in range(3)]
                 report["cold"][name] = {"seconds": statistics.median(s for s, _ in runs), "peak anonymous MB": max(m for _, m in runs)}
     print(f"{model}, {THREADS} threads, {rounds} rounds")
-    for name in peers:
+    for name in every:
         r = report[name]
         print(f"{name:12} {r['ms']:8.1f} ms ({r['fastest']:.1f} to {r['slowest']:.1f}), {r['times onnxruntime']:.2f} times as fast as onnxruntime (fastest runs: {r['fastest times onnxruntime']:.2f})")
-    print(f"biggan is {report['times torch']:.2f} times as fast as torch")
+    if "times torch" in report:
+        print(f"biggan is {report['times torch']:.2f} times as fast as torch")
     for name, c in report.get("cold", {}).items():
         print(f"{name:12} cold process {c['seconds']:.2f} s, peak anonymous {c['peak anonymous MB']:.0f} MB")
     if "--json" in flags:
