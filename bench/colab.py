@@ -34,4 +34,4 @@ with tempfile.TemporaryDirectory() as folder:
 
 difference = np.abs(ours.astype(int) - theirs.astype(int))
 print(f"largest difference {difference.max()} of 255; {np.count_nonzero(difference)} of {difference.size} values differ")
-sys.exit(difference.max() > 1)
+sys.exit(int(difference.max() > 1))
