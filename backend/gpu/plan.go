@@ -56,7 +56,7 @@ func (c *constant) bytes(half bool) int64 {
 	return int64(c.size)
 }
 
-// place gives every constant a place in arenas of at most limit bytes, and returns their sizes.
+// placeConstants gives every constant a place in arenas of at most limit bytes, and returns their sizes.
 func placeConstants(constants []*constant, half bool, alignment, limit int64) (arenas []int64, err error) {
 	for _, c := range constants {
 		size := c.bytes(half)

@@ -8,13 +8,12 @@ import (
 
 // step is one dispatch of a run.
 type step struct {
-	name string // of the node
-	op   shader.Op
-	bind []operand // the storage bindings of the shader, in its order
-	grid func(batch int) grid
-	conv *convStep // of a convolution, whose tile tuning chooses
-	// copyTo is where the result goes to the host after the step: an export's index, or -1.
-	export int
+	name   string // of the node
+	op     shader.Op
+	bind   []operand // the storage bindings of the shader, in its order
+	grid   func(batch int) grid
+	conv   *convStep // of a convolution, whose tile tuning chooses
+	export int       // of the graph that the step writes for the host; -1 = none
 }
 
 // operand is what a binding shows to a shader.
@@ -40,7 +39,7 @@ type grid struct {
 	x, y, z int
 }
 
-// items is the number of values that the elementwise shaders write with a thread each.
+// threads is the size of an elementwise workgroup, maxSpan the most items of a row of the grid.
 const threads, maxSpan = 64, 1 << 20
 
 // elementwise lays items out as rows of the grid.

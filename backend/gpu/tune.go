@@ -22,9 +22,9 @@ import (
 // tuning remembers which tile is the fastest for a shape on an adapter. It is kept in the user's
 // cache folder; a file that cannot be read or written costs time, nothing else.
 type tuning struct {
-	path    string   // "" = not kept
-	checked []string // tiles that passed the self-check
-	forced  *shader.Tile
+	path    string       // "" = not kept
+	checked []string     // tiles that passed the self-check
+	forced  *shader.Tile // instead of a choice, for the self-check
 
 	mu    sync.Mutex
 	tiles map[string]string // tile by job

@@ -362,7 +362,7 @@ func (d *drawing) report(paths []string, s *recipe.Sheet) error {
 		truncation = strings.Trim(fmt.Sprint(r.Sweep), "[]")
 	}
 	if !r.Latents {
-		d.app.tell("seed %d, truncation %v, classes %s", r.Seed, truncation, listed(r.Classes))
+		d.app.tell("seed %d, truncation %v, classes %s, on %s", r.Seed, truncation, listed(r.Classes), r.Backend)
 	}
 	return d.app.reportMade(paths, r, s.Still(r.Labels), d.flags.preview)
 }
