@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/biggan-zoo/biggan"
+	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/synth"
@@ -52,7 +53,7 @@ type benchLayerJSON struct {
 }
 
 func newBench(a *app) *cobra.Command {
-	var model, synthetic string
+	var model, synthetic, report string
 	var batch, rounds int
 	cmd := &cobra.Command{
 		Use:   "bench [-m MODEL | --synthetic NAME] [--batch N]",
@@ -60,7 +61,11 @@ func newBench(a *app) *cobra.Command {
 		Long: `Measure how fast a model runs here: milliseconds an image, by kind of layer, and memory.
 
 --synthetic runs a full-size network on synthetic weights, which take as long as real ones:
-one of ` + strings.Join(synth.Names(), ", ") + `.`,
+one of ` + strings.Join(synth.Names(), ", ") + `.
+
+--report FILE.json writes what the machine is, these figures, and whether the embedded model on
+this backend agrees with float64 node by node: the file to contribute for a GPU that nobody has
+verified yet.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
@@ -70,6 +75,13 @@ one of ` + strings.Join(synth.Names(), ", ") + `.`,
 				return usage("--rounds %d: want 0 (as many as a good second takes) or more", rounds)
 			case synthetic != "" && cmd.Flags().Changed("model"):
 				return usage("-m and --synthetic both say what to run")
+			case report == "-":
+				return usage("--report -: want the name of a file")
+			}
+			if report != "" && !a.force {
+				if err := atomicfile.CheckAbsent(report); err != nil {
+					return err
+				}
 			}
 			if synthetic != "" {
 				path, remove, err := a.makeSynthetic(cmd.Context(), synthetic)
@@ -86,11 +98,17 @@ one of ` + strings.Join(synth.Names(), ", ") + `.`,
 			if synthetic != "" {
 				doc.Model = synthetic
 			}
+			if report != "" {
+				if err := a.writeBenchReport(cmd.Context(), report, doc); err != nil {
+					return err
+				}
+			}
 			return a.print(doc, doc.text)
 		},
 	}
 	cmd.Flags().StringVarP(&model, "model", "m", embedded, "model: a name or a file")
 	cmd.Flags().StringVar(&synthetic, "synthetic", "", "full-size network of synthetic weights")
+	cmd.Flags().StringVar(&report, "report", "", "write the figures, the machine and its parity with float64 to a .json file")
 	cmd.Flags().IntVar(&batch, "batch", 1, "images a run")
 	cmd.Flags().IntVar(&rounds, "rounds", 0, "runs to measure; 0 = as many as a good second takes")
 	return cmd
