@@ -76,9 +76,7 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 
 // rebuild opens a lost device anew and uploads the network again.
 func (p *program) rebuild(lost *accelerator) (*state, error) {
-	if err := lost.forget(); err != nil {
-		return nil, err
-	}
+	lost.forget()
 	a, err := openNamed(p.options.Device)
 	if err != nil {
 		return nil, err
@@ -169,6 +167,7 @@ func (p *program) replace(lost *state) (*state, error) {
 		}
 		return p.state, nil
 	}
+	lost.release()
 	s, err := p.rebuild(lost.g)
 	if err != nil {
 		return nil, fmt.Errorf("gpu: after the device was lost: %w", err)

@@ -108,6 +108,7 @@ func (s *state) release() {
 	for s.live > len(s.idle) {
 		s.freed.Wait()
 	}
+	s.g.Drain()
 	for s.dropIdle() {
 	}
 	for _, b := range s.arenas {

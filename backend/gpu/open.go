@@ -70,17 +70,14 @@ func openAdapter(a device.Adapter) (*accelerator, error) {
 	return g, nil
 }
 
-// forget drops a lost accelerator: the next program opens its adapter anew.
-func (g *accelerator) forget() error {
+// forget drops a lost accelerator: the next program opens its adapter anew. The lost device is not closed:
+// other programs may be about to write to its memory, and find out that it is lost.
+func (g *accelerator) forget() {
 	open.mu.Lock()
+	defer open.mu.Unlock()
 	if open.all[g.Adapter.Index] == g {
 		delete(open.all, g.Adapter.Index)
 	}
-	open.mu.Unlock()
-	if err := g.Close(); err != nil && !errors.Is(err, device.ErrLost) {
-		return err
-	}
-	return nil
 }
 
 // pipeline compiles a shader, or gives what was compiled before.

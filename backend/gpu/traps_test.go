@@ -369,6 +369,39 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// TestLostTogether loses the device under runs of several goroutines: all of them end right.
+func TestLostTogether(t *testing.T) {
+	a := adapter(t)
+	g, w := small(t)
+	compiled, err := Compile(g, w, backend.Options{Device: fmt.Sprint(a.Index)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer compiled.Close()
+	in := smallInputs(1, 5)
+	want, err := compiled.Run(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			for range 10 {
+				got, err := compiled.Run(context.Background(), in)
+				if err != nil || !slices.Equal(got["image"].Data, want["image"].Data) {
+					t.Errorf("%v, a difference of %g", err, far(got["image"].Data, want["image"].Data))
+				}
+			}
+		})
+	}
+	state, err := compiled.(*program).current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.g.Lose()
+	wg.Wait()
+}
+
 // TestSecondOpen opens and closes the adapter again and again.
 func TestSecondOpen(t *testing.T) {
 	for range 20 {

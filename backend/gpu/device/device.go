@@ -146,6 +146,16 @@ func (d *Device) Lose() {
 	d.lost = fmt.Errorf("%w: made to fail", ErrLost)
 }
 
+// Drain waits for what a lost device may still have in flight: until then its memory is not free. Of others
+// every run waits for its own work.
+func (d *Device) Drain() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed && d.lost != nil {
+		_ = guard(d.dev.WaitIdle) // a device that is truly lost says so, and has none
+	}
+}
+
 // Close waits for the device and releases it. Buffers, pipelines and groups must have been
 // released before; what they still hold goes with the device.
 func (d *Device) Close() error {

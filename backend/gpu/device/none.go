@@ -53,6 +53,9 @@ func (*Device) Counts() Counts { return Counts{} }
 // Lose has nothing to lose.
 func (*Device) Lose() {}
 
+// Drain has nothing to wait for.
+func (*Device) Drain() {}
+
 // Close has nothing to release.
 func (*Device) Close() error { return nil }
 
