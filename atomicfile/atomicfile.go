@@ -14,6 +14,9 @@ import (
 // ErrExists is wrapped when a file stands where a new one should be written.
 var ErrExists = errors.New("file exists")
 
+// ErrIrregular is the ErrExists of a folder or a device, which no file replaces.
+var ErrIrregular = fmt.Errorf("%w, and is no regular file", ErrExists)
+
 // File is a temporary file beside its final place.
 type File struct {
 	*pendingFile
@@ -21,29 +24,61 @@ type File struct {
 	overwrite bool
 }
 
-// CheckAbsent returns ErrExists if something stands at path.
-func CheckAbsent(path string) error {
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%s: %w", path, ErrExists)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+// Check finds out before the work what Create would find out after it: a file that stands at
+// path, or a folder that is not there or takes no files.
+func Check(path string, overwrite bool) error {
+	f, err := Create(path, overwrite)
+	if err != nil {
 		return err
 	}
-	return nil
+	return f.Close()
+}
+
+// CheckAbsent returns ErrExists, or ErrIrregular, if something stands at path.
+func CheckAbsent(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().IsRegular() || info.Mode().Type() == fs.ModeSymlink:
+		return fmt.Errorf("%s: %w", path, ErrExists)
+	}
+	return fmt.Errorf("%s: %w", path, ErrIrregular)
 }
 
 // Create begins a file; the caller writes, then calls Commit, and always Close. Without
 // overwrite an existing file is ErrExists, now or, if it appears meanwhile, at Commit.
 func Create(path string, overwrite bool) (*File, error) {
-	if !overwrite {
-		if err := CheckAbsent(path); err != nil {
-			return nil, err
-		}
+	if err := CheckAbsent(path); err != nil && (!overwrite || errors.Is(err, ErrIrregular) || !errors.Is(err, ErrExists)) {
+		return nil, err
 	}
 	pending, err := newPending(path)
 	if err != nil {
-		return nil, err
+		return nil, named(path, err)
 	}
 	return &File{pending, path, overwrite}, nil
+}
+
+// named says path where err says the name of the temporary file beside it.
+func named(path string, err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return &fs.PathError{Op: p.Op, Path: path, Err: p.Err}
+	}
+	return err
+}
+
+// Write writes to the temporary file.
+func (f *File) Write(data []byte) (int, error) {
+	n, err := f.pendingFile.Write(data)
+	return n, named(f.path, err)
+}
+
+// WriteAt writes to the temporary file.
+func (f *File) WriteAt(data []byte, at int64) (int, error) {
+	n, err := f.pendingFile.WriteAt(data, at)
+	return n, named(f.path, err)
 }
 
 // Commit syncs the file, gives it its name and syncs the folder.
@@ -102,7 +137,7 @@ func Write(path string, data []byte, overwrite bool) error {
 		return err
 	}
 	defer f.Close()
-	if _, err := f.pendingFile.Write(data); err != nil {
+	if _, err := f.Write(data); err != nil {
 		return err
 	}
 	return f.Commit()

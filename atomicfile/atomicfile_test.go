@@ -71,3 +71,31 @@ func TestDiscard(t *testing.T) {
 		t.Error("a file in no folder")
 	}
 }
+
+// TestIrregular: what is no file is never replaced, and a message names the file that was
+// asked for, not the temporary one.
+func TestIrregular(t *testing.T) {
+	folder := t.TempDir()
+	inner := filepath.Join(folder, "inner")
+	if err := os.Mkdir(inner, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, overwrite := range []bool{false, true} {
+		if err := Check(inner, overwrite); !errors.Is(err, ErrIrregular) || !errors.Is(err, ErrExists) {
+			t.Errorf("a folder, overwrite %v: %v", overwrite, err)
+		}
+		if err := Check(os.DevNull, overwrite); !errors.Is(err, ErrIrregular) {
+			t.Errorf("a device, overwrite %v: %v", overwrite, err)
+		}
+	}
+	absent := filepath.Join(folder, "no such folder", "x")
+	if err := Check(absent, true); !errors.Is(err, os.ErrNotExist) || err.Error() != "open "+absent+": no such file or directory" {
+		t.Errorf("a file in no folder: %v", err)
+	}
+	if err := Check(filepath.Join(folder, "x"), false); err != nil {
+		t.Error(err)
+	}
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 1 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
