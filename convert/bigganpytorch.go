@@ -201,7 +201,7 @@ func (s *source) deep(t shapes, args constructor, bnEps float64) error {
 		in, out := t.dim(name+".0.conv1.weight", 1), t.dim(name+".0.conv4.weight", 0)
 		if in == 0 || out == 0 {
 			if i%depth != 0 {
-				return fmt.Errorf("%d blocks are no whole stages of %d (G_depth)", i, depth)
+				return fmt.Errorf("%d blocks are no whole stages of %d: G_depth in --config says how many a stage has", i, depth)
 			}
 			break
 		}

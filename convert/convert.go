@@ -61,9 +61,20 @@ type Report struct {
 	Config       json.RawMessage    `json:"config"`
 	Used         int                `json:"used"` // source tensors carried over
 	Dropped      []Dropped          `json:"dropped"`
-	Notes        []string           `json:"notes"` // what was assumed or is odd
-	Sigma        map[string]float64 `json:"sigma"` // spectral norm of each layer, where it is a number
-	Bytes        int64              `json:"bytes"` // of tensors written
+	Notes        []string           `json:"notes"`        // what was assumed or is odd
+	Sigma        map[string]float64 `json:"sigma"`        // spectral norm of each layer, where it is a number
+	Bytes        int64              `json:"tensor_bytes"` // of tensors written
+}
+
+// ErrLabels means that there are more or fewer names of classes than classes.
+var ErrLabels = errors.New("names of classes do not fit")
+
+// checkLabels wants a name a class, or none.
+func checkLabels(names []string, g *graph.Graph) error {
+	if y, ok := g.Input("y"); ok && len(names) > 0 && len(names) != y.Elements() {
+		return fmt.Errorf("convert: %w: %d for a network of %d classes", ErrLabels, len(names), y.Elements())
+	}
+	return nil
 }
 
 // Dropped is a source tensor that is not carried over.

@@ -135,7 +135,7 @@ func (s *source) deepBlocks(c *deep.Config, ins, outs []int, depth int) error {
 		s.notes = append(s.notes, "the blocks a stage are not in the file: assumed 2 (give --config if they differ)")
 	}
 	if len(ins)%depth != 0 {
-		return fmt.Errorf("%d blocks are no whole stages of %d", len(ins), depth)
+		return fmt.Errorf("%d blocks are no whole stages of %d: --config says how many a stage has", len(ins), depth)
 	}
 	c.OutputDim = 4
 	for i, in := range ins {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/weights"
@@ -34,12 +36,15 @@ func reencode(ctx context.Context, src, dst string, o Options) (*Report, error) 
 			*field.to = field.from
 		}
 	}
+	if err := checkLabels(o.Labels, g); err != nil {
+		return nil, err
+	}
 	if o.Labels != nil {
 		meta.Labels = o.Labels
 	}
 	report := &Report{
 		SourceFile: filepath.Base(src), SourceFormat: "biggan", SourceSHA256: meta.SourceSHA256, Architecture: meta.Architecture,
-		Config: meta.Config, Dropped: []Dropped{}, Sigma: map[string]float64{},
+		Config: meta.Config, Dropped: []Dropped{}, Notes: []string{}, Sigma: map[string]float64{},
 	}
 	infos, err := reencoded(file, g, o.DType, report)
 	if err != nil {
@@ -52,6 +57,7 @@ func reencode(ctx context.Context, src, dst string, o Options) (*Report, error) 
 func reencoded(file *weights.File, g *graph.Graph, dtype weights.DType, report *Report) ([]weights.Info, error) {
 	var infos []weights.Info
 	var problems []string
+	rounded := map[weights.DType]int{}
 	for _, p := range g.Params() {
 		info, ok := file.Info(p.Name)
 		switch {
@@ -65,13 +71,16 @@ func reencoded(file *weights.File, g *graph.Graph, dtype weights.DType, report *
 		}
 		if p.Role == graph.Weight && dtype != "" && dtype != info.DType {
 			if info.DType != weights.F32 {
-				report.note(fmt.Sprintf("%s was already rounded to %s", p.Name, info.DType))
+				rounded[info.DType]++
 			}
 			info.DType = dtype
 		}
 		infos = append(infos, info)
 		report.Bytes += info.Bytes()
 		report.Used++
+	}
+	for _, from := range slices.Sorted(maps.Keys(rounded)) {
+		report.note(fmt.Sprintf("%d weights were rounded to %s already", rounded[from], from))
 	}
 	return infos, listed(problems)
 }

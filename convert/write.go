@@ -26,6 +26,9 @@ const inFlight = 40 << 20
 // convert matches the checkpoint with the schema and writes the file. digest gives the
 // source's SHA-256; it is asked for last, so that hashing runs meanwhile; nil = no digest.
 func (s *source) convert(ctx context.Context, ck Checkpoint, dst string, o Options, report *Report, digest func() (string, error)) error {
+	if err := checkLabels(o.Labels, s.graph); err != nil {
+		return err
+	}
 	p, err := s.rules.match(ck.Tensors(), s.graph.Params())
 	if err != nil {
 		return err

@@ -22,8 +22,11 @@ func ReadInputs(f *weights.File, g *graph.Graph) (backend.Inputs, error) {
 			continue
 		}
 		info, ok := f.Info(n.Name)
-		if !ok || len(info.Shape) < 1 || info.Shape[0] < 1 || !slices.Equal(info.Shape[1:], n.Shape) {
-			return in, fmt.Errorf("%w: input %q is %v, want %v for each sample", weights.ErrFormat, n.Name, info.Shape, n.Shape)
+		if !ok {
+			return in, fmt.Errorf("%w: no tensor %q, want %s", weights.ErrFormat, n.Name, samples(n.Shape))
+		}
+		if len(info.Shape) < 1 || info.Shape[0] < 1 || !slices.Equal(info.Shape[1:], n.Shape) {
+			return in, fmt.Errorf("%w: %q is %v, want %s", weights.ErrFormat, n.Name, info.Shape, samples(n.Shape))
 		}
 		if in.Batch != 0 && in.Batch != info.Shape[0] {
 			return in, fmt.Errorf("%w: input %q has %d samples, another has %d", weights.ErrFormat, n.Name, info.Shape[0], in.Batch)
@@ -41,7 +44,7 @@ func ReadInputs(f *weights.File, g *graph.Graph) (backend.Inputs, error) {
 	}
 	info, ok := f.Info("truncation")
 	if !ok || info.Elements() != 1 {
-		return in, fmt.Errorf("%w: no truncation of one value", weights.ErrFormat)
+		return in, fmt.Errorf("%w: no tensor \"truncation\" of one value", weights.ErrFormat)
 	}
 	t, err := float32s(f, info)
 	if err != nil {
@@ -53,6 +56,9 @@ func ReadInputs(f *weights.File, g *graph.Graph) (backend.Inputs, error) {
 	}
 	return in, nil
 }
+
+// samples writes a shape with its batch axis.
+func samples(shape []int) string { return "[n " + strings.Trim(fmt.Sprint(shape), "[]") + "]" }
 
 func float32s(f *weights.File, info weights.Info) ([]float32, error) {
 	values := make([]float32, info.Elements())

@@ -9,6 +9,7 @@ import (
 	_ "embed"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -21,6 +22,9 @@ import (
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/weights"
 )
+
+// ErrUnknown is wrapped when there is no recipe of a name.
+var ErrUnknown = errors.New("no recipe")
 
 // statisticsJSON holds, for each network and norm, the mean and variance around which its
 // statistics lie.
@@ -87,7 +91,7 @@ func New(name string) (*Checkpoint, error) {
 		c.format, c.config = "biggan-pytorch", []byte(`{"BN_eps": 1e-4, "SN_eps": 1e-4}`)
 		g, err = biggan.Generator(name, config)
 	default:
-		return nil, fmt.Errorf("synth: no recipe for %q, there are %s", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("synth: %w for %q, there are %s", ErrUnknown, name, strings.Join(Names(), ", "))
 	}
 	if err != nil {
 		return nil, err
