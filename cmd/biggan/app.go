@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 
+	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/backend"
 )
 
@@ -17,6 +17,7 @@ import (
 type app struct {
 	stdout, stderr io.Writer
 	started        bool // a verb runs: an error is no longer one of the command line's form
+	printed        bool // the document of --json stands on stdout
 
 	json, quiet, force                   bool
 	progress, backend, precision, device string
@@ -32,6 +33,7 @@ func (a *app) print(result any, text func(w io.Writer) error) error {
 	if !a.json {
 		return text(a.stdout)
 	}
+	a.printed = true
 	e := json.NewEncoder(a.stdout)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
@@ -46,7 +48,8 @@ func (a *app) flush() error {
 	return nil
 }
 
-// errorJSON is the document that stands on stdout when a verb fails under --json.
+// errorJSON is the document that stands on stdout when a verb fails under --json, unless its
+// own does: a report of what differs, the address of a server.
 type errorJSON struct {
 	Error struct {
 		Message  string `json:"message"`
@@ -56,8 +59,8 @@ type errorJSON struct {
 }
 
 func (a *app) printErrorJSON(ctx context.Context, err error) {
-	if errors.Is(err, errParity) || errors.Is(err, errDamaged) {
-		return // the report stands there already
+	if a.printed {
+		return
 	}
 	var doc errorJSON
 	doc.Error.Message, doc.Error.Hint, doc.Error.ExitCode = err.Error(), hintFor(err), exitCode(ctx, err)
@@ -124,6 +127,14 @@ func wrote(path string) (wroteJSON, error) {
 		return wroteJSON{}, err
 	}
 	return wroteJSON{path, info.Size()}, nil
+}
+
+// checkOutput finds out before the work whether a file can be written.
+func (a *app) checkOutput(path string) error {
+	if path == "-" {
+		return a.checkStdout(path)
+	}
+	return atomicfile.Check(path, a.force)
 }
 
 // checkStdout refuses two documents on one stream.

@@ -179,6 +179,7 @@ func (a *app) bench(ctx context.Context, model string, batch, rounds int) (bench
 	doc.MsFastest = ms(times[0]) / float64(batch)
 	doc.ImagesPerSecond = 1e3 / doc.MsPerImage
 	doc.GFLOPs = float64(flops(m.Graph)) / doc.MsPerImage / 1e6
+	doc.Layers = []benchLayerJSON{}
 	if p, ok := program.(backend.Profiled); ok {
 		doc.Layers, err = benchLayers(ctx, p, in, batch)
 	}

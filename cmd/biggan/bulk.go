@@ -85,6 +85,7 @@ func (d *drawing) toMany(ctx context.Context) error {
 		paths = append(paths, run.Path(file))
 	}
 	a.tell("seed %d, truncation %v, %d pictures", d.recipe.Seed, d.recipe.Truncation, run.Pictures())
+	d.recipe.Classes = []string{} // the manifest leads to them
 	return a.reportMade(paths, d.recipe, nil, "")
 }
 

@@ -22,6 +22,11 @@ type classesJSON struct {
 	Classes []labels.Class `json:"classes"`
 }
 
+// noticeJSON is the document of --notice.
+type noticeJSON struct {
+	Notice string `json:"notice"`
+}
+
 func newClasses(a *app) *cobra.Command {
 	var model string
 	var notice bool
@@ -39,8 +44,10 @@ lists the classes that have it in a name. Words, glosses and broader terms are W
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if notice {
-				_, err := io.WriteString(a.stdout, labels.Notice)
-				return err
+				return a.print(noticeJSON{labels.Notice}, func(w io.Writer) error {
+					_, err := io.WriteString(w, labels.Notice)
+					return err
+				})
 			}
 			doc := classesJSON{Model: "imagenet"}
 			list := labels.ImageNet()

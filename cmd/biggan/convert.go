@@ -20,7 +20,7 @@ var dtypes = map[string]weights.DType{"f32": weights.F32, "f16": weights.F16, "b
 
 type convertJSON struct {
 	wroteJSON
-	*convert.Report
+	convert.Report
 }
 
 func newConvert(a *app) *cobra.Command {
@@ -45,7 +45,7 @@ JSON, as docs/sources.md lists them.`,
 			if out == "" {
 				return usage("convert needs -o OUT.safetensors")
 			}
-			if err := a.checkStdout(out); err != nil {
+			if err := a.checkOutput(out); err != nil {
 				return err
 			}
 			p := a.newProgress("converting", true)
@@ -118,7 +118,7 @@ func (a *app) printConversion(out string, report *convert.Report) error {
 	if err != nil || out == "-" {
 		return err
 	}
-	return a.print(convertJSON{file, report}, func(w io.Writer) error {
+	return a.print(convertJSON{file, *report}, func(w io.Writer) error {
 		a.tell("%s: %d tensors used, %d dropped, %s", report.Architecture, report.Used, len(report.Dropped), size(file.Bytes))
 		for reason, names := range byReason(report.Dropped) {
 			a.tell("dropped %d (%s ...): %s", len(names), names[0], reason)

@@ -13,6 +13,7 @@ import (
 	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/onnx"
 	"github.com/biggan-zoo/biggan/convert/onnxgraph"
+	"github.com/biggan-zoo/biggan/convert/synth"
 	"github.com/biggan-zoo/biggan/dataset"
 	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/peers"
@@ -62,6 +63,7 @@ var failures = []struct {
 	{wraps(peers.ErrUnavailable), exitUnavailable, ""}, // it has a hint of its own
 	{wraps(recipe.ErrRecipe), exitCorrupt, "`biggan info PICTURE` shows what it says"},
 	{wraps(weights.ErrFormat, render.ErrPNG, render.ErrGIF, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
+	{wraps(atomicfile.ErrIrregular), exitUsage, ""},
 	{wraps(atomicfile.ErrExists), exitUsage, "--force overwrites it"},
 	{wraps(zoo.ErrEmbedded), exitUsage, "it cannot be removed"},
 	{wraps(errDamaged), exitCorrupt, "`biggan pull NAME --force` downloads a model again"},
@@ -70,12 +72,15 @@ var failures = []struct {
 	{wraps(zoo.ErrNetwork), exitNetwork, "`biggan info NAME` lists the sources; --mirror names others"},
 	{wraps(zoo.ErrSetting), exitUsage, "`biggan env` lists the settings"},
 	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
-	{wraps(biggan.ErrRequest, dataset.ErrPlan, labels.ErrWeight, convert.ErrUnsupported, verify.ErrIncomparable, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
+	{wraps(biggan.ErrRequest, dataset.ErrPlan, labels.ErrWeight, convert.ErrLabels, convert.ErrUnsupported, verify.ErrIncomparable, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
 	{wraps(serve.ErrConfig), exitUsage, ""},
 	{wraps(zoo.ErrNotPulled), exitNotFound, "`biggan pull NAME` downloads a model; `biggan list` shows what is here"},
 	{wraps(biggan.ErrNotFound, registry.ErrUnknown), exitNotFound, "`biggan list` shows the models"},
+	{wraps(synth.ErrUnknown), exitNotFound, ""},
 	{wraps(labels.ErrUnknown), exitNotFound, "`biggan classes -m MODEL QUERY` finds classes"},
 	{wraps(fs.ErrNotExist), exitNotFound, ""},
+	{wraps(syscall.ENOTDIR), exitUsage, "a file stands where the path has a folder"},
+	{wraps(syscall.EISDIR), exitCorrupt, "want a file, not a folder"},
 }
 
 func wraps(targets ...error) func(error) bool {

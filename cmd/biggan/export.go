@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -74,10 +75,10 @@ their spectral norms.`,
 				if opset < onnxgraph.Opset || opset > onnxgraph.MaxOpset {
 					return usage("--opset %d: want %d to %d", opset, onnxgraph.Opset, onnxgraph.MaxOpset)
 				}
-				if out == "" || out == "-" && !f.stream {
+				if out == "" {
 					return usage("export --to %s needs -o OUT", to)
 				}
-				if err := a.checkStdout(out); err != nil {
+				if err := a.checkExport(out, f.stream); err != nil {
 					return err
 				}
 				m, err := a.open(cmd.Context(), args[0])
@@ -102,6 +103,17 @@ their spectral norms.`,
 	cmd.Flags().IntVar(&opset, "opset", onnxgraph.Opset, fmt.Sprintf("of onnx: version of its operators, %d to %d", onnxgraph.Opset, onnxgraph.MaxOpset))
 	cmd.Flags().StringVar(&to, "to", "", "format: "+strings.Join(exportNames(), ", "))
 	return cmd
+}
+
+// checkExport finds out early what would fail late.
+func (a *app) checkExport(out string, stream bool) error {
+	if stream {
+		return a.checkOutput(out)
+	}
+	if info, err := os.Stat(out); out == "-" || err == nil && !info.IsDir() {
+		return usage("-o %s: want the name of a folder", out)
+	}
+	return nil
 }
 
 // exportONNX writes a model as an ONNX file that says where it comes from.

@@ -49,13 +49,13 @@ func (p *pictureFlags) recipe(a *app) (recipe.Recipe, error) {
 		Noise: p.noise, Labels: p.labels,
 	}
 	if !slices.Contains(sample.Kinds, sample.Kind(p.noise)) {
-		return r, usage("--noise %q: want one of %v", p.noise, sample.Kinds)
+		return r, usage("--noise %q: want one of %s", p.noise, names(sample.Kinds))
 	}
 	if _, err := parseStats(p.stats); err != nil {
 		return r, err
 	}
 	if p.preview != "" && p.preview != "auto" && !slices.Contains(render.Protocols, render.Protocol(p.preview)) {
-		return r, usage("--preview %q: want auto or one of %v", p.preview, render.Protocols)
+		return r, usage("--preview %q: want auto or one of %s", p.preview, names(render.Protocols))
 	}
 	if e := recipe.Extension(p.out); e == ".gif" || e == ".apng" {
 		if !(p.fps >= 1 && p.fps <= 50) {

@@ -36,7 +36,7 @@ great circle, which keeps its length. Without --from or --to the seed of that en
 				return usage("--steps %d: want at least 2", i.Steps)
 			}
 			if _, err := sample.ParsePath(i.Path); err != nil {
-				return usage("--path %q: want one of %v", i.Path, sample.Paths)
+				return usage("--path %q: want one of %s", i.Path, names(sample.Paths))
 			}
 			file := pictureFile{a, p.out}
 			if err := file.prepare(); err != nil {

@@ -61,10 +61,7 @@ func (a *app) checkLatentsOut(path string) error {
 	if ext := strings.ToLower(filepath.Ext(path)); ext != ".npy" && ext != ".safetensors" {
 		return usage("--latents-out %s: want a .npy or .safetensors file", path)
 	}
-	if a.force {
-		return nil
-	}
-	return atomicfile.CheckAbsent(path)
+	return atomicfile.Check(path, a.force)
 }
 
 // writeLatents writes, if asked to, z alone as .npy, or z, y and truncation as the input of `biggan run`.

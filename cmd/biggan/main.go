@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 )
 
@@ -34,6 +35,10 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	err := root.ExecuteContext(ctx)
 	if err != nil && !a.started {
 		err = usageError{err}
+		a.json = a.json || slices.Contains(args, "--json") // flags behind the error were not read
+	}
+	if s, ok := bySignal(ctx); ok && errors.Is(err, context.Canceled) {
+		err = stopped{err, s}
 	}
 	if err != nil && a.json {
 		a.printErrorJSON(ctx, err)
@@ -55,6 +60,15 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 type signalError struct{ signal syscall.Signal }
 
 func (e signalError) Error() string { return e.signal.String() }
+
+// stopped is the failure of a verb that a signal ended.
+type stopped struct {
+	failure error
+	by      syscall.Signal
+}
+
+func (e stopped) Error() string { return "stopped by a signal: " + e.by.String() }
+func (e stopped) Unwrap() error { return e.failure }
 
 // withSignals ends the context at SIGINT or SIGTERM; a second signal ends the process.
 func withSignals(parent context.Context) (context.Context, func()) {

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/biggan-zoo/biggan"
-	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/onnxgraph"
@@ -78,7 +77,7 @@ Without --input, z and y are those of ` + "`biggan generate`" + ` for the same f
 			if v.out == "" {
 				return usage("peers run needs -o RECORDING.safetensors")
 			}
-			if err := a.checkStdout(v.out); err != nil {
+			if err := a.checkOutput(v.out); err != nil {
 				return err
 			}
 			return a.runPeer(cmd.Context(), p, *python, v)
@@ -98,14 +97,6 @@ Without --input, z and y are those of ` + "`biggan generate`" + ` for the same f
 
 // runPeer prepares what a peer reads, runs it, and writes the recording.
 func (a *app) runPeer(ctx context.Context, p peers.Peer, python string, v peerFlags) error {
-	if v.out != "-" && !a.force {
-		if err := atomicfile.CheckAbsent(v.out); err != nil {
-			return err
-		}
-	}
-	if _, err := os.Stat(filepath.Dir(v.out)); err != nil {
-		return err
-	}
 	folder, err := os.MkdirTemp("", "biggan-")
 	if err != nil {
 		return err
@@ -169,7 +160,7 @@ func (s subject) verify(p peers.Peer, truncation float64, v peerFlags) string {
 func (a *app) writePeer(p peers.Peer, m *biggan.Model, in backend.Inputs, from, to string) error {
 	f, err := weights.Open(from)
 	if err != nil {
-		return fmt.Errorf("%s wrote no recording: %w", p.Name, err)
+		return fmt.Errorf("%s wrote no recording: %v", p.Name, err)
 	}
 	defer f.Close()
 	results := map[string]backend.Tensor{}

@@ -38,7 +38,6 @@ Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, fi
 8 out of space, 130/143 signals.`,
 		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.environment(cmd.Flags()); err != nil {
@@ -66,7 +65,29 @@ Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, fi
 	f.BoolVar(&a.offline, "offline", false, "never use the network")
 	root.AddCommand(newServe(a))
 	root.AddCommand(newPull(a), newRm(a), newPrune(a), newChecksums(a), newMirror(a))
+	refuseUnknown(root)
 	return root
+}
+
+// refuseUnknown makes cobra's own verbs fail where they would print some help and succeed.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd("completion")
+	help, _, _ := root.Find([]string{"help"})
+	help.Run = nil
+	help.RunE = func(cmd *cobra.Command, topic []string) error {
+		about, rest, err := root.Find(topic)
+		if err == nil && len(rest) > 0 && about.HasSubCommands() {
+			err = fmt.Errorf("unknown command %q for %q", rest[0], about.CommandPath())
+		}
+		if err != nil {
+			return usageError{err}
+		}
+		about.InitDefaultHelpFlag()
+		return about.Help()
+	}
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 var precisions = []string{"f32", "bf16", "f16"}
@@ -77,6 +98,15 @@ func backendNames() []string {
 		names = append(names, b.Name)
 	}
 	return names
+}
+
+// names lists values of a flag for people.
+func names[T ~string](values []T) string {
+	var list []string
+	for _, v := range values {
+		list = append(list, string(v))
+	}
+	return strings.Join(list, ", ")
 }
 
 // environment gives flags that were not set the values of their variables.
@@ -91,6 +121,9 @@ func (a *app) environment(flags *pflag.FlagSet) error {
 	}
 	return nil
 }
+
+// maxThreads is more than any machine has cores; from here on threads only cost.
+const maxThreads = 4096
 
 // check validates the values of the global flags.
 func (a *app) check(flags *pflag.FlagSet) error {
@@ -117,8 +150,8 @@ func (a *app) check(flags *pflag.FlagSet) error {
 	if err := cpu.CheckVariable(); err != nil {
 		return usageError{err}
 	}
-	if a.threads < 0 {
-		return usage("--threads %d: want 0 (one a core) or more", a.threads)
+	if a.threads < 0 || a.threads > maxThreads {
+		return usage("--threads %d: want 0 (one a core) to %d", a.threads, maxThreads)
 	}
 	f := flags.Lookup("device")
 	if f != nil && f.Changed && (a.backend == "cpu" || a.backend == "reference") {

@@ -56,7 +56,7 @@ that ` + "`biggan verify --against`" + ` takes. ` + "`biggan info MODEL --nodes`
 			if input == "" || out == "" {
 				return usage("run needs --input IN.safetensors and -o OUT.safetensors")
 			}
-			if err := a.checkStdout(out); err != nil {
+			if err := a.checkOutput(out); err != nil {
 				return err
 			}
 			mode, err := parseStats(stats)

@@ -28,13 +28,7 @@ func (f pictureFile) prepare() error {
 	if !slices.Contains(recipe.Extensions, recipe.Extension(f.out)) {
 		return usage("-o %s: want a .png, .gif or .apng file, or -", f.out)
 	}
-	if _, err := os.Stat(filepath.Dir(f.out)); err != nil {
-		return err
-	}
-	if f.app.force {
-		return nil
-	}
-	return atomicfile.CheckAbsent(f.out)
+	return atomicfile.Check(f.out, f.app.force)
 }
 
 // write writes the file and says where; nowhere is standard output.
@@ -75,11 +69,13 @@ type folder struct {
 }
 
 func (f *folder) prepare() error {
-	err := os.Mkdir(f.name, 0o755)
-	f.made = err == nil
-	if errors.Is(err, os.ErrExist) {
+	if info, err := os.Stat(filepath.Clean(f.name)); err == nil && !info.IsDir() {
+		return usage("-o %s: a file stands there, want a folder", f.name)
+	} else if err == nil {
 		return nil
 	}
+	err := os.Mkdir(f.name, 0o755)
+	f.made = err == nil
 	return err
 }
 

@@ -24,7 +24,7 @@ NAME is one of ` + strings.Join(synth.Names(), ", ") + `.`,
 			if out == "" {
 				return usage("synth needs -o OUT.safetensors")
 			}
-			if err := a.checkStdout(out); err != nil {
+			if err := a.checkOutput(out); err != nil {
 				return err
 			}
 			if _, err := registry.FindModel(args[0]); err != nil {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"strings"
 	"text/tabwriter"
@@ -70,6 +72,13 @@ those that they were stored with; of one model with -m. Exit code 4 if a file di
 			if err := a.checkVerify(v); err != nil {
 				return err
 			}
+			if v.recording() {
+				for _, other := range []string{"number", "seed", "truncation"} {
+					if cmd.Flags().Changed(other) {
+						return usage("--against %s: a recording holds what --%s would say", v.against, other)
+					}
+				}
+			}
 			return a.verify(cmd.Context(), v)
 		},
 	}
@@ -77,7 +86,7 @@ those that they were stored with; of one model with -m. Exit code 4 if a file di
 	f.StringVarP(&v.model, "model", "m", embedded, "model: a name or a file")
 	f.StringVar(&v.against, "against", "", "backend, or recording (.safetensors with z, y, truncation, image and nodes)")
 	f.StringVar(&v.againstModel, "against-model", "", "another model: a name or a file")
-	f.Float64Var(&v.tolerance, "tolerance", 0, "largest difference allowed (default 1e-5 for reference, 3e-5 otherwise)")
+	f.Float64Var(&v.tolerance, "tolerance", 0, "largest difference allowed (default 1e-5 on --backend reference, 3e-5 on others)")
 	f.IntVarP(&v.n, "number", "n", 2, "samples to compare backends or models on")
 	f.Uint32Var(&v.seed, "seed", 0, "seed of the samples")
 	f.Float64Var(&v.truncation, "truncation", 0.5, "truncation of the samples")
@@ -86,6 +95,12 @@ those that they were stored with; of one model with -m. Exit code 4 if a file di
 	f.BoolVar(&v.files, "files", false, "hash the files of the store again")
 	statsFlag(f, &v.stats)
 	return cmd
+}
+
+// recording reports whether --against names a file, not a backend.
+func (v verifyFlags) recording() bool {
+	_, unknown := registry.FindBackend(v.against)
+	return v.against != "" && unknown != nil
 }
 
 // verifyStore is verify --files.
@@ -108,6 +123,9 @@ func defaultTolerance(name string) float64 {
 	return 3e-5
 }
 
+// maxSamples bounds what is compared at once: every node of all samples is in memory.
+const maxSamples = 1024
+
 // checkVerify finds out early what would fail late.
 func (a *app) checkVerify(v verifyFlags) error {
 	switch {
@@ -117,12 +135,12 @@ func (a *app) checkVerify(v verifyFlags) error {
 		return usage("--against %s and --against-model %s: want one of them", v.against, v.againstModel)
 	case !(v.tolerance >= 0) || math.IsInf(v.tolerance, 0):
 		return usage("--tolerance %v: want a number from 0", v.tolerance)
-	case v.n < 1:
-		return usage("-n %d: want at least 1", v.n)
+	case v.n < 1 || v.n > maxSamples:
+		return usage("-n %d: want 1 to %d", v.n, maxSamples)
 	case v.report == "-":
 		return usage("--report -: want the name of a file")
-	case v.report != "" && !a.force:
-		return atomicfile.CheckAbsent(v.report)
+	case v.report != "":
+		return atomicfile.Check(v.report, a.force)
 	}
 	return nil
 }
@@ -178,7 +196,7 @@ func (a *app) compare(ctx context.Context, m *biggan.Model, v verifyFlags, used 
 	if v.againstModel != "" {
 		return a.againstModel(ctx, here, m, v, o)
 	}
-	if _, unknown := registry.FindBackend(v.against); unknown == nil {
+	if !v.recording() {
 		in, err := drawInputs(m, v)
 		if err != nil {
 			return nil, err
@@ -209,6 +227,9 @@ func (a *app) compare(ctx context.Context, m *biggan.Model, v verifyFlags, used 
 func openRecording(path string) (*weights.File, error) {
 	f, err := weights.Open(path)
 	if err != nil {
+		if near := registry.Nearest(path, backendNames()); near != "" && errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("--against: %w; did you mean the backend %q?", err, near)
+		}
 		return nil, err
 	}
 	if _, none := weights.ParseMeta(f.Metadata()); none == nil {
