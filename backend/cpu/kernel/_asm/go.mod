@@ -8,9 +8,11 @@ require (
 )
 
 require (
-	golang.org/x/mod v0.24.0 // indirect
+	github.com/klauspost/cpuid/v2 v2.4.2 // indirect
+	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
-	golang.org/x/tools v0.32.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+	golang.org/x/tools v0.51.0 // indirect
 )
 
 replace github.com/biggan-zoo/biggan => ../../../..
