@@ -10,7 +10,7 @@ import (
 // of sizes read from a config never overflow an int.
 const (
 	maxDim      = 1 << 24
-	maxElements = 1 << 31
+	maxElements = 1<<31 - 1
 )
 
 // Builder makes a graph. The first error wins and is returned by Build; after it every
