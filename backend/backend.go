@@ -17,10 +17,13 @@ var ErrUnavailable = errors.New("backend unavailable")
 // ErrNoDevice means that a machine lacks the hardware of a backend. It wraps ErrUnavailable.
 var ErrNoDevice = fmt.Errorf("%w: no device", ErrUnavailable)
 
+// ErrPrecision means that a backend lacks the arithmetic asked for. It wraps ErrUnavailable.
+var ErrPrecision = fmt.Errorf("%w: precision", ErrUnavailable)
+
 // Precision is the arithmetic of a program.
 type Precision string
 
-// The precisions of the command line. A backend refuses those that it lacks with ErrUnavailable.
+// The precisions of the command line. A backend refuses those that it lacks with ErrPrecision.
 const (
 	F32  Precision = "f32"
 	BF16 Precision = "bf16"

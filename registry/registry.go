@@ -150,7 +150,8 @@ func FindBackend(name string) (Backend, error) {
 }
 
 // Compile makes a program on a backend and says on which. "auto" and "" try those marked
-// so in turn and pass over what is unavailable; o.Note is told, but for hardware that is not there.
+// so in turn and pass over what is unavailable; o.Note is told,
+// but for hardware that is not there and for arithmetic that is another backend's.
 func Compile(name string, g *graph.Graph, w weights.Source, o backend.Options) (p backend.Program, used string, err error) {
 	if name != "auto" && name != "" {
 		b, err := FindBackend(name)
@@ -167,7 +168,7 @@ func Compile(name string, g *graph.Graph, w weights.Source, o backend.Options) (
 		if p, err = b.Compile(g, w, o); !errors.Is(err, backend.ErrUnavailable) {
 			return p, b.Name, err
 		}
-		if o.Note != nil && !errors.Is(err, backend.ErrNoDevice) {
+		if o.Note != nil && !errors.Is(err, backend.ErrNoDevice) && !errors.Is(err, backend.ErrPrecision) {
 			o.Note(fmt.Sprintf("not on %s: %v", b.Name, err))
 		}
 	}

@@ -111,9 +111,9 @@ func checkPrecision(p backend.Precision, set *kernel.Set) error {
 	case p == "" || p == backend.F32 || p == backend.BF16 && set.HasBF16():
 		return nil
 	case p == backend.BF16:
-		return fmt.Errorf("%w: the cpu backend computes in bf16 with AVX512_BF16, which %s kernels on this processor lack; use f32", backend.ErrUnavailable, set.Name)
+		return fmt.Errorf("%w: the cpu backend computes in bf16 with AVX512_BF16, which %s kernels on this processor lack; use f32", backend.ErrPrecision, set.Name)
 	}
-	return fmt.Errorf("%w: the cpu backend computes in f32 and bf16, not in %q", backend.ErrUnavailable, p)
+	return fmt.Errorf("%w: the cpu backend computes in f32 and bf16, not in %q", backend.ErrPrecision, p)
 }
 
 // Run computes the vectors of the batch together and the maps sample by sample.

@@ -52,7 +52,7 @@ func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Progr
 	switch o.Precision {
 	case "", backend.F32, backend.F16:
 	default:
-		return nil, fmt.Errorf("%w: the gpu backend computes with weights in f32 or f16, not in %q", backend.ErrUnavailable, o.Precision)
+		return nil, fmt.Errorf("%w: the gpu backend computes with weights in f32 or f16, not in %q", backend.ErrPrecision, o.Precision)
 	}
 	if err := backend.CheckKeep(g, o.Keep); err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ type program struct {
 // Compile reads all parameters as float64 and divides weights by their spectral norms.
 func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Program, error) {
 	if o.Precision != "" && o.Precision != backend.F32 {
-		return nil, fmt.Errorf("%w: the reference computes in float64 and knows no precision %q", backend.ErrUnavailable, o.Precision)
+		return nil, fmt.Errorf("%w: the reference computes in float64 and knows no precision %q", backend.ErrPrecision, o.Precision)
 	}
 	if err := backend.CheckKeep(g, o.Keep); err != nil {
 		return nil, err
