@@ -65,6 +65,12 @@ func start(t *testing.T, change func(c *Config)) *running {
 	return r
 }
 
+// end stops the server and waits for it; what it returned is left for the end of the test.
+func (r *running) end() {
+	r.stop()
+	r.done <- <-r.done
+}
+
 // answered is an answer that was read whole.
 type answered struct {
 	status int
@@ -245,7 +251,7 @@ func TestPanic(t *testing.T) {
 	if !strings.Contains(string(r.get("/metrics").body), "biggan_panics_total 1") {
 		t.Error("the panic was not counted")
 	}
-	r.stop()
+	r.end()
 	if !strings.Contains(log.String(), "no paint") || !strings.Contains(log.String(), "status=500") {
 		t.Errorf("the log does not tell: %s", log.String())
 	}
