@@ -133,15 +133,17 @@ func BenchmarkConvertModule(b *testing.B) {
 	if err := errors.Join(tfhubtest.WriteArchive(out, files.Entries()...), out.Close()); err != nil {
 		b.Fatal(err)
 	}
-	data := filepath.Join(plain, tfhubtest.Shard(0, 1)) // what is read, hashed, written and synced beside
 	files = nil
-	for name, src := range map[string]string{"folder": plain, "archive": zipped} {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct{ name, src, data string }{ // data is read, hashed, written and synced beside
+		{"folder", plain, filepath.Join(plain, tfhubtest.Shard(0, 1))},
+		{"archive", zipped, zipped},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			dst := filepath.Join(b.TempDir(), "out.safetensors")
 			var ours, copied time.Duration
 			for b.Loop() {
 				start := time.Now()
-				report, err := convert.File(b.Context(), src, dst, convert.Options{Overwrite: true})
+				report, err := convert.File(b.Context(), c.src, dst, convert.Options{Overwrite: true})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -150,7 +152,7 @@ func BenchmarkConvertModule(b *testing.B) {
 					b.Log(report.Used, report.Notes)
 				}
 				start = time.Now()
-				if err := copyHashed(data, dst); err != nil {
+				if err := copyHashed(c.data, dst); err != nil {
 					b.Fatal(err)
 				}
 				copied += time.Since(start)
