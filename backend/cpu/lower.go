@@ -12,12 +12,11 @@ import (
 
 // lowering turns a graph into steps. Vectors come first, for they depend on no map.
 type lowering struct {
+	*graph.Uses
 	graph   *graph.Graph
 	w       weights.Source
 	kernels *kernel.Set
 	policy  policy
-	wants   map[*graph.Node][]string // names under which a node's value is returned
-	users   [][]*graph.Node          // by node id, one entry a use
 
 	vectorOf map[*graph.Node]*vector
 	viewOf   map[*graph.Node]view
@@ -25,7 +24,6 @@ type lowering struct {
 	pending  map[*graph.Node]*convStep // by sum: the convolution that will store it
 
 	vectorSteps []vectorStep
-	late        map[*graph.Node]bool // vectors that are computed from maps
 	lateSteps   []vectorStep
 	vectorSizes []int
 	mapSteps    []mapStep
@@ -40,42 +38,14 @@ type lowering struct {
 
 func newLowering(g *graph.Graph, w weights.Source, k *kernel.Set, keep []string) *lowering {
 	l := &lowering{
-		graph: g, w: w, kernels: k, wants: map[*graph.Node][]string{}, users: make([][]*graph.Node, len(g.Nodes)),
+		Uses: g.Uses(keep), graph: g, w: w, kernels: k,
 		vectorOf: map[*graph.Node]*vector{}, viewOf: map[*graph.Node]view{},
-		late: map[*graph.Node]bool{}, owner: map[*graph.Node]*convStep{}, pending: map[*graph.Node]*convStep{},
+		owner: map[*graph.Node]*convStep{}, pending: map[*graph.Node]*convStep{},
 	}
-	named := map[string]bool{}
-	want := func(name string, n *graph.Node) {
-		if !named[name] {
-			named[name] = true
-			l.wants[n] = append(l.wants[n], name)
-			l.exports = append(l.exports, export{name, n.Shape, n.Elements()})
-		}
-	}
-	for _, o := range g.Outputs {
-		want(o.Name, o.Node)
-	}
-	for _, name := range keep {
-		if n, ok := g.Node(name); ok {
-			want(name, n)
-		}
-	}
-	for _, n := range g.Nodes {
-		for _, in := range n.In {
-			l.users[in.ID] = append(l.users[in.ID], n)
-			l.late[n] = l.late[n] || l.late[in] && len(n.Shape) == 1
-		}
-		l.late[n] = l.late[n] || n.Op == graph.Sum
+	for _, r := range l.Results {
+		l.exports = append(l.exports, export{r.Name, r.Node.Shape, r.Node.Elements()})
 	}
 	return l
-}
-
-// onlyUser is the single user of a node whose own value nobody wants, or nil.
-func (l *lowering) onlyUser(n *graph.Node) *graph.Node {
-	if len(l.users[n.ID]) == 1 && l.wants[n] == nil {
-		return l.users[n.ID][0]
-	}
-	return nil
 }
 
 func (l *lowering) lower() error {
@@ -92,7 +62,7 @@ func (l *lowering) lower() error {
 		if n.Op == graph.Sum {
 			continue // a vector: exported with its like
 		}
-		for _, name := range l.wants[n] {
+		for _, name := range l.Names(n) {
 			v := l.viewOf[n]
 			l.emit(&exportMap{name, v}, nil, v)
 			l.needScratch(v.c)
@@ -108,13 +78,13 @@ func (l *lowering) lower() error {
 // allVectors lowers the vectors that come before the maps, or those that come after.
 func (l *lowering) allVectors(late bool) error {
 	for _, n := range l.graph.Nodes {
-		if len(n.Shape) != 1 || l.late[n] != late {
+		if len(n.Shape) != 1 || l.Late(n) != late {
 			continue
 		}
 		if err := l.vector(n); err != nil {
 			return err
 		}
-		for _, name := range l.wants[n] {
+		for _, name := range l.Names(n) {
 			l.vectorSteps = append(l.vectorSteps, &exportVector{name, l.vectorOf[n]})
 		}
 	}
@@ -184,7 +154,7 @@ func (l *lowering) gain(n *graph.Node) (float32, error) {
 func (l *lowering) linear(x *graph.Node) {
 	s := &linearStep{from: l.vectorOf[x]}
 	total := 0
-	for _, u := range l.users[x.ID] {
+	for _, u := range l.Users(x) {
 		if (u.Op == graph.Linear || u.Op == graph.Embed) && len(u.In) == 1 {
 			s.nodes = append(s.nodes, u)
 			s.starts = append(s.starts, total)
@@ -265,7 +235,7 @@ func (l *lowering) feature(n *graph.Node) error {
 		l.needScratch(n.Shape[0])
 		l.vectorOf[n] = to
 	case graph.Reshape:
-		if l.late[n.In[0]] {
+		if l.Late(n.In[0]) {
 			return fmt.Errorf("cpu: %s: no map of a vector that is computed from maps", n.Name)
 		}
 		out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
@@ -333,7 +303,7 @@ func (l *lowering) norm(n *graph.Node) (*norm, error) {
 	l.norms = append(l.norms, s)
 	tables := map[*graph.Param]*[]float32{n.Mean: &s.mean, n.Var: &s.vari}
 	if len(n.In) == 3 {
-		if l.late[n.In[1]] || l.late[n.In[2]] {
+		if l.Late(n.In[1]) || l.Late(n.In[2]) {
 			return nil, fmt.Errorf("cpu: %s: no norm by a vector that is computed from maps", n.Name)
 		}
 		s.scale, s.offset = l.vectorOf[n.In[1]], l.vectorOf[n.In[2]]
@@ -353,13 +323,13 @@ func (l *lowering) norm(n *graph.Node) (*norm, error) {
 func (l *lowering) conv(n *graph.Node, in view) {
 	size := n.Weight.Shape[2]
 	s := &convStep{nodes: []*graph.Node{n}, in: in, outs: n.Shape[0], size: size}
-	if u := l.onlyUser(n); u != nil && u.Op == graph.Slice {
+	if u := l.OnlyUser(n); u != nil && u.Op == graph.Slice {
 		s.from, s.to, s.outs = u.Start, u.Start+u.Len, u.Len
 	}
 	s.method = l.policy.method(size, in, s.outs)
 	l.needScratch(s.method.scratch())
 	lazyUp := size == 1 && in.up
-	if sum := l.onlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
+	if sum := l.OnlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
 		l.pending[sum] = s
 		l.packConv(s)
 		return
@@ -400,14 +370,14 @@ func (l *lowering) absorb(s *convStep, n *graph.Node) {
 		return
 	}
 	for x := n.In[0]; x.Op != graph.Conv && x.Op != graph.Add && x.Op != graph.AddScaled; x = x.In[0] {
-		if l.onlyUser(x) == nil || x.Op != graph.Norm && x.Op != graph.ReLU {
+		if l.OnlyUser(x) == nil || x.Op != graph.Norm && x.Op != graph.ReLU {
 			return
 		}
-		if l.onlyUser(x.In[0]) != x {
+		if l.OnlyUser(x.In[0]) != x {
 			return
 		}
 	}
-	if l.onlyUser(n.In[0]) != n {
+	if l.OnlyUser(n.In[0]) != n {
 		return
 	}
 	l.mapSteps = l.mapSteps[:last]
@@ -423,11 +393,11 @@ func (l *lowering) hosts(sum, conv *graph.Node) bool {
 
 // siblings are the 1x1 convolutions of n's input that store nothing but their own output.
 func (l *lowering) siblings(n *graph.Node, lazyUp bool) (nodes []*graph.Node, outs int) {
-	for _, u := range l.users[n.In[0].ID] {
+	for _, u := range l.Users(n.In[0]) {
 		if u.Op != graph.Conv || u.Weight.Shape[2] != 1 {
 			continue
 		}
-		if only := l.onlyUser(u); u != n && only != nil && (only.Op == graph.Slice || !lazyUp && l.hosts(only, u)) {
+		if only := l.OnlyUser(u); u != n && only != nil && (only.Op == graph.Slice || !lazyUp && l.hosts(only, u)) {
 			continue
 		}
 		nodes = append(nodes, u)
@@ -502,7 +472,7 @@ func (l *lowering) attention(n *graph.Node, theta, phi, g view) {
 
 // tanh is applied where a convolution stores, if nobody wants the value before.
 func (l *lowering) tanh(n *graph.Node, in view) {
-	if s := l.owner[n.In[0]]; s != nil && l.onlyUser(n.In[0]) == n && in.plain() && !in.up {
+	if s := l.owner[n.In[0]]; s != nil && l.OnlyUser(n.In[0]) == n && in.plain() && !in.up {
 		s.tanh = true
 		l.viewOf[n] = in
 		return

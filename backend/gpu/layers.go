@@ -17,11 +17,11 @@ func (l *lowering) conv(n *graph.Node, in view) {
 		s.up, s.taps, in.up = true, 2, false
 	}
 	s.in = l.operand(n.Name, in)
-	if u := l.onlyUser(n); u != nil && u.Op == graph.Slice {
+	if u := l.OnlyUser(n); u != nil && u.Op == graph.Slice {
 		s.from, s.to, s.outs = u.Start, u.Start+u.Len, fours(u.Len)
 	}
 	s.starts = []int{0}
-	if sum := l.onlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
+	if sum := l.OnlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
 		l.pending[sum] = s
 		return
 	}
@@ -59,11 +59,11 @@ func (l *lowering) hosts(sum, conv *graph.Node) bool {
 // siblings adds the other 1x1 convolutions of n's input that store nothing but their own output.
 func (l *lowering) siblings(s *convStep, n *graph.Node, lazyUp bool) {
 	s.nodes, s.starts, s.outs = nil, nil, 0
-	for _, u := range l.users[n.In[0].ID] {
+	for _, u := range l.Users(n.In[0]) {
 		if u.Op != graph.Conv || u.Weight.Shape[2] != 1 || slices.Contains(s.nodes, u) {
 			continue
 		}
-		if only := l.onlyUser(u); u != n && only != nil && (only.Op == graph.Slice || !lazyUp && l.hosts(only, u)) {
+		if only := l.OnlyUser(u); u != n && only != nil && (only.Op == graph.Slice || !lazyUp && l.hosts(only, u)) {
 			continue
 		}
 		l.beside(s, u)
@@ -131,7 +131,7 @@ func (l *lowering) linear(x *graph.Node, in view) {
 		}
 		s = nil
 	}
-	for _, u := range l.users[x.ID] {
+	for _, u := range l.Users(x) {
 		if u.Op != graph.Linear && u.Op != graph.Embed || l.viewOf[u].t != nil || s != nil && slices.Contains(s.nodes, u) {
 			continue
 		}

@@ -11,18 +11,16 @@ import (
 // lowering turns a graph into steps. Vectors come first, for they depend on no map; then the
 // normalisations, all together; then the maps, and the vectors that are made of maps.
 type lowering struct {
+	*graph.Uses
 	graph *graph.Graph
 	w     weights.Source
-	limit int                      // bytes of a buffer
-	half  bool                     // weights are float16
-	wants map[*graph.Node][]string // names under which a node's value is returned
-	users [][]*graph.Node          // by node id, one entry a use
+	limit int  // bytes of a buffer
+	half  bool // weights are float16
 
 	viewOf  map[*graph.Node]view
 	owner   map[*graph.Node]*convStep // the convolution whose whole, final output the node is
 	pending map[*graph.Node]*convStep // by sum: the convolution that will store it
 	normOf  map[*graph.Node]*norm
-	late    map[*graph.Node]bool // vectors that are computed from maps
 
 	steps     []step
 	tensors   []*tensor
@@ -47,40 +45,17 @@ type export struct {
 }
 
 func newLowering(g *graph.Graph, w weights.Source, keep []string, limit int, half bool) *lowering {
-	l := &lowering{
-		graph: g, w: w, limit: limit, half: half, wants: map[*graph.Node][]string{}, users: make([][]*graph.Node, len(g.Nodes)),
+	return &lowering{
+		Uses: g.Uses(keep), graph: g, w: w, limit: limit, half: half,
 		viewOf: map[*graph.Node]view{}, owner: map[*graph.Node]*convStep{}, pending: map[*graph.Node]*convStep{},
-		normOf: map[*graph.Node]*norm{}, late: map[*graph.Node]bool{},
+		normOf: map[*graph.Node]*norm{},
 	}
-	named := map[string]bool{}
-	want := func(name string, n *graph.Node) {
-		if !named[name] {
-			named[name] = true
-			l.wants[n] = append(l.wants[n], name)
-		}
-	}
-	for _, o := range g.Outputs {
-		want(o.Name, o.Node)
-	}
-	for _, name := range keep {
-		if n, ok := g.Node(name); ok {
-			want(name, n)
-		}
-	}
-	for _, n := range g.Nodes {
-		for _, in := range n.In {
-			l.users[in.ID] = append(l.users[in.ID], n)
-			l.late[n] = l.late[n] || l.late[in] && len(n.Shape) == 1
-		}
-		l.late[n] = l.late[n] || n.Op == graph.Sum
-	}
-	return l
 }
 
 func (l *lowering) lower() error {
 	for _, early := range []bool{true, false} {
 		for _, n := range l.graph.Nodes {
-			if early != (len(n.Shape) == 1 && !l.late[n]) {
+			if early != (len(n.Shape) == 1 && !l.Late(n)) {
 				continue
 			}
 			if err := l.node(n); err != nil {
@@ -100,7 +75,7 @@ func (l *lowering) lower() error {
 // export returns a node's value under the names that are wanted. A convolution that waits for its
 // sum has none: nobody wants it.
 func (l *lowering) export(n *graph.Node) {
-	for _, name := range l.wants[n] {
+	for _, name := range l.Names(n) {
 		t := l.toFlat(n.Name, l.viewOf[n])
 		l.steps[len(l.steps)-1].export = len(l.exports)
 		l.exports = append(l.exports, export{name, n.Shape, t})
@@ -260,7 +235,7 @@ func (l *lowering) sum(n *graph.Node, in []view) error {
 
 // tanh is applied where a convolution stores, if nobody wants the value before.
 func (l *lowering) tanh(n *graph.Node, in view) {
-	if s := l.owner[n.In[0]]; s != nil && l.onlyUser(n.In[0]) == n && in.plain() && !in.up {
+	if s := l.owner[n.In[0]]; s != nil && l.OnlyUser(n.In[0]) == n && in.plain() && !in.up {
 		s.tanh = true
 		l.viewOf[n] = in
 		return

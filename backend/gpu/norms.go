@@ -24,7 +24,7 @@ type normGroup struct {
 func (l *lowering) norms() error {
 	var groups []*normGroup
 	for _, n := range l.graph.Nodes {
-		if n.Op != graph.Norm || len(n.In) == 3 && (l.late[n.In[1]] || l.late[n.In[2]]) {
+		if n.Op != graph.Norm || len(n.In) == 3 && (l.Late(n.In[1]) || l.Late(n.In[2])) {
 			continue
 		}
 		g := l.groupOf(n, &groups)

@@ -2,8 +2,6 @@ package gpu
 
 import (
 	"math"
-
-	"github.com/biggan-zoo/biggan/graph"
 )
 
 // tensor is a map or a vector in device memory: [sample, pixel, channel], each pixel's channels
@@ -61,14 +59,6 @@ func shape(s []int) (c, h, w int) {
 		return s[0], 1, 1
 	}
 	return s[0], s[1], s[2]
-}
-
-// onlyUser is the single user of a node whose own value nobody wants, or nil.
-func (l *lowering) onlyUser(n *graph.Node) *graph.Node {
-	if len(l.users[n.ID]) == 1 && l.wants[n] == nil {
-		return l.users[n.ID][0]
-	}
-	return nil
 }
 
 // newTensor reserves a tensor and its plain view.

@@ -83,10 +83,9 @@ func Write(ctx context.Context, w io.Writer, g *graph.Graph, source weights.Sour
 
 // lowering is one graph on its way to ONNX.
 type lowering struct {
+	*graph.Uses
 	graph  *graph.Graph
 	source weights.Source
-	keep   map[string]bool
-	users  [][]*graph.Node // by node ID
 
 	out     *onnxpb.Graph
 	tensors []onnx.Tensor
@@ -97,22 +96,10 @@ type lowering struct {
 }
 
 func newLowering(g *graph.Graph, source weights.Source, keep []string) *lowering {
-	l := &lowering{
-		graph: g, source: source, keep: map[string]bool{}, users: make([][]*graph.Node, len(g.Nodes)),
+	return &lowering{
+		Uses: g.Uses(keep), graph: g, source: source,
 		out: &onnxpb.Graph{Name: g.Name}, taken: map[string]bool{}, shared: map[string]bool{},
 	}
-	for _, name := range keep {
-		l.keep[name] = true
-	}
-	for _, o := range g.Outputs {
-		l.keep[o.Node.Name] = true
-	}
-	for _, n := range g.Nodes {
-		for _, in := range n.In {
-			l.users[in.ID] = append(l.users[in.ID], n)
-		}
-	}
-	return l
 }
 
 // run lowers every node and states the inputs and outputs.
@@ -151,7 +138,7 @@ func (l *lowering) results(docs map[string]string) {
 			continue
 		}
 		value := onnx.Value(n.Name, "", batch, n.Shape...)
-		if l.keep[n.Name] {
+		if l.Names(n) != nil {
 			l.out.Outputs = append(l.out.Outputs, value)
 		} else {
 			l.out.Values = append(l.out.Values, value)

@@ -10,8 +10,8 @@ import (
 // narrowed reports whether of a convolution or a linear layer only the channels are computed
 // that the one slice keeps which reads it: the slice takes its place.
 func (l *lowering) narrowed(n *graph.Node) bool {
-	users := l.users[n.ID]
-	return (n.Op == graph.Conv || n.Op == graph.Linear) && !l.keep[n.Name] && len(users) == 1 && users[0].Op == graph.Slice
+	u := l.OnlyUser(n)
+	return (n.Op == graph.Conv || n.Op == graph.Linear) && u != nil && u.Op == graph.Slice
 }
 
 // node lowers a node to steps of which the last has the node's name.
