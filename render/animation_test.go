@@ -299,3 +299,33 @@ func TestPreview(t *testing.T) {
 		t.Error("an unknown protocol is no error")
 	}
 }
+
+// FuzzDecode decodes and scales whatever has a header of a bearable size.
+func FuzzDecode(f *testing.F) {
+	a := animation(2)
+	var g, p bytes.Buffer
+	if err := WriteGIF(&g, a); err != nil {
+		f.Fatal(err)
+	}
+	if err := WriteAPNG(&p, a); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(g.Bytes())
+	f.Add(p.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		size, err := Size(data)
+		if err == nil && size.X*size.Y > 1<<18 {
+			return // a run would take too long
+		}
+		m, err := Decode(data)
+		if err != nil {
+			if !errors.Is(err, ErrPNG) && !errors.Is(err, ErrGIF) {
+				t.Error(err)
+			}
+			return
+		}
+		if got := Fit(m, 16).Rect.Size(); max(got.X, got.Y) > 16 || min(got.X, got.Y) < 1 {
+			t.Errorf("%v in a square of 16 is %v", m.Bounds(), got)
+		}
+	})
+}

@@ -49,7 +49,7 @@ func Sheet(images []image.Image, l Layout) image.Image {
 	columns := max(min(l.Columns, len(images)), 1)
 	rows := (len(images) + columns - 1) / columns
 	size := images[0].Bounds().Size()
-	ink := pen{scale: max(size.X/128, 1)}
+	ink := pen{max(size.X/128, 1), color.NRGBA{0, 0, 0, 255}}
 	cell, left := size, 0
 	if l.Captions != nil {
 		cell.Y += ink.height()
@@ -74,7 +74,10 @@ func Sheet(images []image.Image, l Layout) image.Image {
 }
 
 // pen writes with a bitmap font, so that every machine writes the same pixels.
-type pen struct{ scale int }
+type pen struct {
+	scale int
+	ink   color.NRGBA
+}
 
 func (p pen) width(text string) int {
 	return p.scale * font.MeasureString(basicfont.Face7x13, text).Ceil()
@@ -88,6 +91,7 @@ func (p pen) cut(text string, width int) string {
 		return text
 	}
 	runes := []rune(text)
+	runes = runes[:min(len(runes), max(width, 1))] // each is a pixel wide at least
 	for len(runes) > 0 && p.width(string(runes)+"..") > width {
 		runes = runes[:len(runes)-1]
 	}
@@ -99,14 +103,13 @@ func (p pen) cut(text string, width int) string {
 
 // write puts a text's upper left corner at a point.
 func (p pen) write(on *image.NRGBA, at image.Point, text string) {
-	line := image.NewGray(image.Rect(0, 0, p.width(text)/p.scale, basicfont.Face7x13.Height))
-	draw.Draw(line, line.Bounds(), image.White, image.Point{}, draw.Src)
-	d := font.Drawer{Dst: line, Src: image.Black, Face: basicfont.Face7x13, Dot: fixed.P(0, basicfont.Face7x13.Ascent)}
+	line := image.NewAlpha(image.Rect(0, 0, p.width(text)/p.scale, basicfont.Face7x13.Height))
+	d := font.Drawer{Dst: line, Src: image.Opaque, Face: basicfont.Face7x13, Dot: fixed.P(0, basicfont.Face7x13.Ascent)}
 	d.DrawString(text)
 	for y := range line.Rect.Dy() * p.scale {
 		for x := range line.Rect.Dx() * p.scale {
-			if v := line.GrayAt(x/p.scale, y/p.scale).Y; v < 255 {
-				on.SetNRGBA(at.X+x, at.Y+y, color.NRGBA{v, v, v, 255})
+			if line.AlphaAt(x/p.scale, y/p.scale).A > 0 { // the font knows nothing between 0 and 255
+				on.SetNRGBA(at.X+x, at.Y+y, p.ink)
 			}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"image"
-	"image/draw"
 	"image/png"
 	"io"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"github.com/charmbracelet/x/ansi/iterm2"
 	"github.com/charmbracelet/x/ansi/kitty"
 	"github.com/charmbracelet/x/ansi/sixel"
-	xdraw "golang.org/x/image/draw"
 )
 
 // Protocol is a way to show a picture in a terminal.
@@ -101,13 +99,7 @@ func shrink(m image.Image, width int) *image.NRGBA {
 	if width > 0 && size.X > width {
 		size = image.Pt(width, max(size.Y*width/size.X, 1))
 	}
-	out := image.NewNRGBA(image.Rectangle{Max: size})
-	if size == m.Bounds().Size() {
-		draw.Draw(out, out.Rect, m, m.Bounds().Min, draw.Src)
-	} else {
-		xdraw.CatmullRom.Scale(out, out.Rect, m, m.Bounds(), draw.Src, nil)
-	}
-	return out
+	return scale(m, size)
 }
 
 // blocks writes upper half blocks: the foreground is the upper pixel, the background the lower.

@@ -73,6 +73,7 @@ type documents struct {
 	Generate    madeJSON    `json:"generate"`
 	Interpolate madeJSON    `json:"interpolate"`
 	Replay      madeJSON    `json:"replay"`
+	Sheet       sheetJSON   `json:"sheet"`
 	Classes     classesJSON `json:"classes"`
 	Notice      noticeJSON  `json:"classes --notice"`
 	Run         wroteJSON   `json:"run"`

@@ -10,6 +10,7 @@ import (
 	"github.com/biggan-zoo/biggan"
 	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/backend"
+	"github.com/biggan-zoo/biggan/contact"
 	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/onnx"
 	"github.com/biggan-zoo/biggan/convert/onnxgraph"
@@ -61,6 +62,9 @@ var failures = []struct {
 	{wraps(syscall.ENOSPC), exitNoSpace, "free some space and run the command again; nothing half-written is left"},
 	{wraps(backend.ErrUnavailable), exitUnavailable, "`biggan env` lists the backends of this build"},
 	{wraps(peers.ErrUnavailable), exitUnavailable, ""}, // it has a hint of its own
+	{wraps(contact.ErrPage), exitUsage, "fewer --columns or --rows, or a smaller --size"},
+	{wraps(contact.ErrNone), exitNotFound, ""},
+	{wraps(contact.ErrTar), exitCorrupt, ""},
 	{wraps(recipe.ErrRecipe), exitCorrupt, "`biggan info PICTURE` shows what it says"},
 	{wraps(weights.ErrFormat, render.ErrPNG, render.ErrGIF, sample.ErrNPY), exitCorrupt, "`biggan info FILE --tensors` shows what a file holds, if it can be read"},
 	{wraps(atomicfile.ErrIrregular), exitUsage, ""},

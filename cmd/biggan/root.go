@@ -59,7 +59,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, fi
 	f.StringVar(&a.precision, "precision", "f32", "arithmetic: "+strings.Join(precisions, ", "))
 	f.IntVar(&a.threads, "threads", 0, "threads of the CPU; 0 = one a core")
 	f.StringVar(&a.device, "device", "", "GPU, by index or part of its name, as biggan env lists them")
-	root.AddCommand(newList(a), newInfo(a), newConvert(a), newExport(a), newGenerate(a), newInterpolate(a), newReplay(a), newClasses(a), newRun(a), newScore(a), newVerify(a), newBench(a), newSynth(a), newPeers(a), newEnv(a))
+	root.AddCommand(newList(a), newInfo(a), newConvert(a), newExport(a), newGenerate(a), newInterpolate(a), newReplay(a), newSheet(a), newClasses(a), newRun(a), newScore(a), newVerify(a), newBench(a), newSynth(a), newPeers(a), newEnv(a))
 	f.StringVar(&a.store, "store", "", "folder of pulled models (default biggan/models in the user's folder for data)")
 	f.StringVar(&a.mirror, "mirror", "", "URLs to pull from, between commas, in order; "+zoo.Direct+" = where models are published (default "+zoo.Direct+")")
 	f.BoolVar(&a.offline, "offline", false, "never use the network")

@@ -42,6 +42,8 @@ func TestSchema(t *testing.T) {
 		{"interpolate", "interpolate --from A --to B --steps 2 -o way.gif", exitOK},
 		{"replay", "replay two.png -o again.png", exitOK},
 		{"replay", "replay way.gif -o again.gif", exitOK},
+		{"sheet", "sheet two.png folder way.gif -o contact.png --rows 1 --columns 3", exitOK},
+		{"any verb that fails", "sheet two.png -o -", exitUsage},
 		{"any verb that fails", "replay z.safetensors -o no.png", exitCorrupt},
 		{"info", "info letters --tensors --nodes", exitOK},
 		{"info", "info two.png", exitOK},

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"image"
-	"image/png"
 	"io"
 	"os"
 
@@ -79,29 +78,15 @@ func (s scoreJSON) text(w io.Writer) error {
 	return nil
 }
 
-// maxPixels bounds the pictures that are decoded.
-const maxPixels = 1 << 26
-
-// readPNG decodes a picture whose header is checked first.
+// readPNG decodes a picture.
 func readPNG(path string) (image.Image, error) {
-	f, err := os.Open(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	config, err := png.DecodeConfig(f)
-	if err == nil && config.Width*config.Height > maxPixels {
-		err = fmt.Errorf("%d x %d pixels are too many", config.Width, config.Height)
-	}
+	picture, err := render.Decode(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %v", path, render.ErrPNG, err)
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	picture, err := png.Decode(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %v", path, render.ErrPNG, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return picture, nil
 }
