@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
 // ErrExists is wrapped when a file stands where a new one should be written.
@@ -22,7 +24,16 @@ type File struct {
 	*pendingFile
 	path      string
 	overwrite bool
+
+	unsynced atomic.Int64 // bytes written since the disk was last asked for them
+	syncing  atomic.Bool
+	early    sync.WaitGroup
+	failed   error // why the disk did not take what it was sent early
 }
+
+// syncEvery is after how many bytes the disk is sent what is written, while more is being
+// written: so Commit waits for the last of them alone.
+const syncEvery = 32 << 20
 
 // Check finds out before the work what Create would find out after it: a file that stands at
 // path, or a folder that is not there or takes no files.
@@ -58,7 +69,7 @@ func Create(path string, overwrite bool) (*File, error) {
 	if err != nil {
 		return nil, named(path, err)
 	}
-	return &File{pending, path, overwrite}, nil
+	return &File{pendingFile: pending, path: path, overwrite: overwrite}, nil
 }
 
 // named says path where err says the name of the temporary file beside it.
@@ -72,17 +83,37 @@ func named(path string, err error) error {
 // Write writes to the temporary file.
 func (f *File) Write(data []byte) (int, error) {
 	n, err := f.pendingFile.Write(data)
+	f.wrote(n)
 	return n, named(f.path, err)
 }
 
 // WriteAt writes to the temporary file.
 func (f *File) WriteAt(data []byte, at int64) (int, error) {
 	n, err := f.pendingFile.WriteAt(data, at)
+	f.wrote(n)
 	return n, named(f.path, err)
+}
+
+// wrote counts bytes, and sends them to the disk when there are many.
+func (f *File) wrote(n int) {
+	if f.unsynced.Add(int64(n)) < syncEvery || !f.syncing.CompareAndSwap(false, true) {
+		return
+	}
+	f.unsynced.Store(0)
+	f.early.Go(func() {
+		if err := f.Sync(); err != nil && f.failed == nil {
+			f.failed = err // the next Sync may not tell of it again
+		}
+		f.syncing.Store(false)
+	})
 }
 
 // Commit syncs the file, gives it its name and syncs the folder.
 func (f *File) Commit() error {
+	f.early.Wait()
+	if f.failed != nil {
+		return named(f.path, f.failed)
+	}
 	publish := f.CloseAtomicallyReplace
 	if !f.overwrite {
 		publish = f.link
@@ -128,7 +159,10 @@ func syncFolder(folder string) error {
 }
 
 // Close discards what was not committed. It may be called twice, and after Commit.
-func (f *File) Close() error { return f.Cleanup() }
+func (f *File) Close() error {
+	f.early.Wait()
+	return f.Cleanup()
+}
 
 // Write makes a whole file of data.
 func Write(path string, data []byte, overwrite bool) error {

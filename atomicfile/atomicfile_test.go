@@ -99,3 +99,41 @@ func TestIrregular(t *testing.T) {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }
+
+// TestSentEarly: a large file is on its way to the disk before Commit, and what goes wrong
+// there is told by Commit, and leaves nothing.
+func TestSentEarly(t *testing.T) {
+	for _, failed := range []error{nil, errors.New("the disk is on fire")} {
+		folder := t.TempDir()
+		path := filepath.Join(folder, "x")
+		f, err := Create(path, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := make([]byte, syncEvery/4)
+		for i := range 9 {
+			if _, err := f.WriteAt(part, int64(i*len(part))); err != nil {
+				t.Fatal(err)
+			}
+			if i == 4 {
+				f.early.Wait()
+			}
+		}
+		if f.early.Wait(); f.failed != nil || f.unsynced.Load() > 6*syncEvery/4 {
+			t.Errorf("%d bytes not sent, %v", f.unsynced.Load(), f.failed)
+		}
+		f.failed = failed
+		if err := f.Commit(); !errors.Is(err, failed) {
+			t.Errorf("commit: %v, want %v", err, failed)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if info, err := os.Stat(path); (err == nil) != (failed == nil) || err == nil && info.Size() != 9*syncEvery/4 {
+			t.Errorf("%v, %v", info, err)
+		}
+		if entries, _ := os.ReadDir(folder); failed != nil && len(entries) != 0 {
+			t.Errorf("left behind: %v", entries)
+		}
+	}
+}
