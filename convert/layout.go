@@ -43,8 +43,14 @@ func (l layout) source(s []int) []int {
 	return s
 }
 
-// outsBlock is how many rows of the result are gathered at a time.
-const outsBlock = 16
+// Rows of the result are gathered in blocks of some bytes, by way of a tile that stays in the
+// nearest cache whatever power of two the strides are: of so many outputs, which lie side by
+// side in the source, and of so many values of their fan, which do in the result.
+const (
+	blockBytes = 256 << 10
+	tileOuts   = 128
+	tileFan    = 64
+)
 
 // blocks are those of rearrange, used again.
 var blocks = sync.Pool{New: func() any { return new([]byte) }}
@@ -59,42 +65,86 @@ func (l layout) rearrange(w io.Writer, to weights.DType, source weights.Info, da
 	case l == asIs || len(source.Shape) < 2:
 		return transcode(w, to, source.DType, data)
 	}
-	s := source.Shape
-	outs := s[len(s)-1]
-	fan := source.Elements() / max(outs, 1)
-	ins := s[len(s)-2]
-	taps := fan / max(ins, 1)
 	width, _ := source.DType.Size()
+	k := newKernel(source.Shape, width, data)
+	if k.outs*k.fan() == 0 {
+		return nil
+	}
+	row := k.fan() * width
+	rows := min(k.outs, tileOuts*max(1, blockBytes/(row*tileOuts)))
 	scratch := blocks.Get().(*[]byte)
 	defer blocks.Put(scratch)
-	*scratch = slices.Grow((*scratch)[:0], outsBlock*fan*width)
-	block := (*scratch)[:outsBlock*fan*width]
-	for from := 0; from < outs; from += outsBlock {
-		n := min(outsBlock, outs-from)
-		for tap := range taps {
-			for in := range ins {
-				src, at := data[((tap*ins+in)*outs+from)*width:][:n*width], (in*taps+tap)*width
-				if width == 4 {
-					scatter4(block[at:], src, fan*width)
-					continue
-				}
-				for o := range n {
-					copy(block[at+o*fan*width:][:width], src[o*width:])
-				}
-			}
+	tile := tileOuts * max(tileFan, k.taps) * width
+	*scratch = slices.Grow((*scratch)[:0], tile+rows*row)[:tile+rows*row]
+	for from := 0; from < k.outs; from += rows {
+		n := min(rows, k.outs-from)
+		block := (*scratch)[tile:][:n*row]
+		for o := 0; o < n; o += tileOuts {
+			k.gather(block[o*row:min((o+tileOuts)*row, len(block))], from+o, (*scratch)[:tile])
 		}
-		if err := transcode(w, to, source.DType, block[:n*fan*width]); err != nil {
+		if err := transcode(w, to, source.DType, block); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// scatter4 puts each value of four bytes a stride further.
-func scatter4(to, from []byte, stride int) {
-	for at := 0; len(from) >= 4; at += stride {
-		binary.LittleEndian.PutUint32(to[at:], binary.LittleEndian.Uint32(from))
-		from = from[4:]
+// kernel is data of shape [taps, ins, outs], of values of some bytes.
+type kernel struct {
+	taps, ins, outs, width int
+	data                   []byte
+}
+
+func newKernel(shape []int, width int, data []byte) kernel {
+	k := kernel{taps: 1, ins: shape[len(shape)-2], outs: shape[len(shape)-1], width: width, data: data}
+	for _, n := range shape[:len(shape)-2] {
+		k.taps *= n
+	}
+	return k
+}
+
+func (k kernel) fan() int { return k.taps * k.ins }
+
+// gather fills rows, [outs, ins, taps], from the output first on, at most tileOuts of them.
+func (k kernel) gather(rows []byte, first int, tile []byte) {
+	row := k.fan() * k.width
+	n := len(rows) / row
+	ins := max(1, tileFan/k.taps) // at a time
+	for from := 0; from < k.ins; from += ins {
+		some := min(ins, k.ins-from)
+		stride := some * k.taps * k.width // between the outputs in the tile
+		at := 0                           // in the fan
+		for ; k.width == 4 && at+2 <= some*k.taps; at += 2 {
+			scatterPairs(tile[4*at:], k.segment(from, at, first, n), k.segment(from, at+1, first, n), stride)
+		}
+		for ; at < some*k.taps; at++ {
+			scatter(tile[at*k.width:], k.segment(from, at, first, n), stride, k.width)
+		}
+		for o := range n {
+			copy(rows[o*row+from*k.taps*k.width:], tile[o*stride:(o+1)*stride])
+		}
+	}
+}
+
+// segment is n values of a place in the fan, counted from an input on, from the output first on.
+func (k kernel) segment(in, at, first, n int) []byte {
+	return k.data[((at%k.taps*k.ins+in+at/k.taps)*k.outs+first)*k.width:][:n*k.width]
+}
+
+// scatter puts each value of some bytes a stride further.
+func scatter(to, from []byte, stride, width int) {
+	for at := 0; len(from) >= width; at += stride {
+		copy(to[at:at+width], from)
+		from = from[width:]
+	}
+}
+
+// scatterPairs puts each value of four bytes, and that of another beside it, a stride further.
+func scatterPairs(to, from, beside []byte, stride int) {
+	beside = beside[:len(from)]
+	for i, at := 0, 0; i+4 <= len(from); i, at = i+4, at+stride {
+		pair := uint64(binary.LittleEndian.Uint32(from[i:])) | uint64(binary.LittleEndian.Uint32(beside[i:]))<<32
+		binary.LittleEndian.PutUint64(to[at:], pair)
 	}
 }
 

@@ -237,31 +237,3 @@ func fits(t *testing.T, rules *table, g *graph.Graph, tensors []weights.Info) {
 		t.Errorf("%d used and %d dropped of %d", len(p.targets), len(p.dropped), len(tensors))
 	}
 }
-
-// TestRearrange compares with the definition of the axes, across blocks of rows.
-func TestRearrange(t *testing.T) {
-	const h, w, in, out = 3, 2, 5, 37
-	source := weights.Info{Name: "w", DType: weights.F32, Shape: []int{h, w, in, out}}
-	var data writer
-	values := make([]float32, source.Elements())
-	for i := range values {
-		values[i] = float32(i)
-	}
-	if err := weights.Encode(&data, weights.F32, values); err != nil {
-		t.Fatal(err)
-	}
-	var moved writer
-	if err := hwio.rearrange(&moved, weights.F32, source, data); err != nil {
-		t.Fatal(err)
-	}
-	got := make([]float32, len(values))
-	if err := weights.Decode32(got, weights.F32, moved); err != nil {
-		t.Fatal(err)
-	}
-	for i, v := range got {
-		x, y, c, o := i%w, i/w%h, i/w/h%in, i/w/h/in
-		if want := values[((y*w+x)*in+c)*out+o]; v != want {
-			t.Fatalf("[%d %d %d %d] is %v, want %v", o, c, y, x, v, want)
-		}
-	}
-}
