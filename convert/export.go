@@ -103,11 +103,11 @@ func vectorV(file *weights.File, layer string) ([]byte, error) {
 		return float32Bytes(file, layer+".v")
 	}
 	raw, _ := file.Bytes(layer + ".weight")
-	w, out, fan, err := newMatrix(info, raw, false)
+	w, err := newMatrix(info, raw, false)
 	if err != nil {
 		return nil, err
 	}
-	u, v, sigma := make([]float64, out), make([]float64, fan), make([]float64, 1)
+	u, v, sigma := make([]float64, w.out), make([]float64, w.fan), make([]float64, 1)
 	if err := errors.Join(file.Float64s(u, layer+".u"), file.Float64s(sigma, layer+".sigma")); err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func vectorV(file *weights.File, layer string) ([]byte, error) {
 	if found == 0 {
 		return nil, fmt.Errorf("convert: %w: u of %s finds no spectral norm", weights.ErrFormat, layer)
 	}
-	scaled := make([]float32, fan)
+	scaled := make([]float32, w.fan)
 	for i, x := range v {
 		scaled[i] = float32(x * sigma[0] / found)
 	}

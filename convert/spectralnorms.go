@@ -26,13 +26,12 @@ var Formulas = []Formula{
 	{"biggan-pytorch", "PyTorch's, one power iteration normalising with max(norm, 1e-4)", 1e-4},
 }
 
-// sigma is the formula, of a weight [out, fan].
+// sigma is the formula.
 func (f Formula) sigma(w matrix, u, v []float64) (float64, error) {
 	switch f.Format {
 	case "hf":
 		return storedVectors(w, u, v), nil
 	case "tfhub":
-		w.turned = true // TensorFlow's W is [fan, out]
 		return tensorFlow(f.Eps)(w, u, nil), nil
 	case "biggan-pytorch":
 		return onePowerIteration(f.Eps)(w, u, nil), nil
@@ -54,12 +53,12 @@ func SpectralNorms(file *weights.File, g *graph.Graph, f Formula) (norms weights
 		layer := strings.TrimSuffix(p.Name, ".sigma")
 		info, _ := file.Info(layer + ".weight")
 		data, _ := file.Bytes(layer + ".weight")
-		w, out, fan, err := newMatrix(info, data, false)
+		w, err := newMatrix(info, data, false)
 		if err != nil {
 			return nil, false, err
 		}
-		u, hasU := storedVector(file, layer+".u", out)
-		v, hasV := storedVector(file, layer+".v", fan)
+		u, hasU := storedVector(file, layer+".u", w.out)
+		v, hasV := storedVector(file, layer+".v", w.fan)
 		if !hasU || f.Format == "hf" && !hasV {
 			ok = false
 			break

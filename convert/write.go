@@ -42,7 +42,7 @@ func (s *source) convert(ctx context.Context, ck Checkpoint, dst string, o Optio
 	if digest != nil {
 		meta.SourceSHA256 = strings.Repeat("0", sha256.Size*2) // amended at the end
 	}
-	w := &conversion{source: s, plan: p, checkpoint: ck, dtype: o.DType, report: report, progress: o.Progress, digest: digest}
+	w := &conversion{source: s, plan: p, checkpoint: ck, dtype: o.DType, report: report, progress: o.Progress, digest: digest, normed: map[string]bool{}}
 	if w.dtype == "" {
 		w.dtype = weights.F32
 	}
@@ -63,6 +63,8 @@ type conversion struct {
 	done  atomic.Int64
 	total int64
 	out   *weights.Writer
+
+	normed map[string]bool // layers that have a spectral norm
 
 	vectors map[string][]float64 // seen in a sequential checkpoint
 }
@@ -88,6 +90,9 @@ func (c *conversion) infos() []weights.Info {
 		info := weights.Info{Name: p.Name, DType: c.dtypeOf(p.Role), Shape: p.Shape}
 		infos = append(infos, info)
 		c.total += info.Bytes()
+		if p.Role == graph.Sigma {
+			c.normed[strings.TrimSuffix(p.Name, ".sigma")] = true
+		}
 	}
 	return infos
 }
@@ -345,7 +350,7 @@ func (c *conversion) vector(name string) ([]float64, error) {
 // spectralNorm computes and writes the sigma of a weight that has one.
 func (c *conversion) spectralNorm(p *graph.Param, t target, data []byte) error {
 	layer, ok := spectralLayer(p)
-	if _, announced := c.sigmaParam(layer); !ok || !announced {
+	if !ok || !c.normed[layer] {
 		return nil
 	}
 	u, ok := c.plan.targets[layer+".u"]
@@ -375,12 +380,12 @@ func (c *conversion) spectralNorm(p *graph.Param, t target, data []byte) error {
 	if c.needsV && vValues == nil {
 		return fmt.Errorf("convert: %w: %s has no stored vector v to compute its spectral norm from", weights.ErrFormat, t.source.Name)
 	}
-	m, out, fan, err := newMatrix(t.source, data, c.lastAxisOut)
+	m, err := newMatrix(t.source, data, c.lastAxisOut)
 	if err != nil {
 		return err
 	}
-	if len(uValues) != out || (vValues != nil && len(vValues) != fan) {
-		return fmt.Errorf("convert: %w: %s: vectors of %d and %d for a matrix of %d x %d", weights.ErrFormat, layer, len(uValues), len(vValues), out, fan)
+	if len(uValues) != m.out || (vValues != nil && len(vValues) != m.fan) {
+		return fmt.Errorf("convert: %w: %s: vectors of %d and %d for a matrix of %d x %d", weights.ErrFormat, layer, len(uValues), len(vValues), m.out, m.fan)
 	}
 	return c.writeSigma(layer, c.sigma(m, uValues, vValues))
 }
@@ -406,15 +411,6 @@ func spectralLayer(p *graph.Param) (string, bool) {
 		return "", false
 	}
 	return p.Name[:len(p.Name)-len(suffix)], true
-}
-
-func (c *conversion) sigmaParam(layer string) (*graph.Param, bool) {
-	for _, p := range c.graph.Params() {
-		if p.Role == graph.Sigma && p.Name == layer+".sigma" {
-			return p, true
-		}
-	}
-	return nil, false
 }
 
 func (c *conversion) note(text string) {

@@ -156,8 +156,12 @@ func (g *Graph) floats(to []float32, n node) ([]float32, error) {
 		if err != nil {
 			return nil, fmt.Errorf("row %d: %w", i, err)
 		}
-		if shape = t.shape; len(to)-before > maxConst {
+		if len(to)-before > maxConst {
 			return nil, fmt.Errorf("more than %d values", maxConst)
+		}
+		if i == 0 { // room for the others
+			shape = t.shape
+			to = slices.Grow(to, min(len(rows)*(len(to)-before), maxConst))
 		}
 	}
 	return to, nil

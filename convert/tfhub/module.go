@@ -38,9 +38,10 @@ type Module struct {
 	Skipped []string // variables that are no tensors of numbers
 
 	variables []variable // by shard and offset
-	shards    [][]byte   // of a folder, mapped
-	archive   string     // path of an archive, or ""
-	count     int        // of shards
+	byName    map[string]int
+	shards    [][]byte // of a folder, mapped
+	archive   string   // path of an archive, or ""
+	count     int      // of shards
 
 	mappings []mmap.MMap // of a folder
 }
@@ -153,9 +154,12 @@ func newModule(savedModel, index []byte) (*Module, error) {
 	if err != nil {
 		return nil, refuse(savedModelFile, err)
 	}
-	m := &Module{Graph: g}
+	m := &Module{Graph: g, byName: map[string]int{}}
 	if m.variables, m.count, m.Skipped, err = parseBundle(index); err != nil {
 		return nil, refuse(indexFile, err)
+	}
+	for i, v := range m.variables {
+		m.byName[v.Name] = i
 	}
 	return m, nil
 }
@@ -175,13 +179,13 @@ func (m *Module) IsFolder() bool { return m.archive == "" }
 // Bytes is a variable of a module in a folder: its content in C order, little-endian, its
 // checksum checked, valid until Close.
 func (m *Module) Bytes(name string) ([]byte, error) {
-	for _, v := range m.variables {
-		if v.Name == name && m.IsFolder() {
-			data := m.shards[v.shard][v.offset : v.offset+v.size]
-			return data, v.check(data)
-		}
+	i, ok := m.byName[name]
+	if !ok || !m.IsFolder() {
+		return nil, fmt.Errorf("tfhub: no variable %q to be read out of order", name)
 	}
-	return nil, fmt.Errorf("tfhub: no variable %q to be read out of order", name)
+	v := m.variables[i]
+	data := m.shards[v.shard][v.offset : v.offset+v.size]
+	return data, v.check(data)
 }
 
 // Each yields the variables that want asks for, in the order of Tensors, with their content
