@@ -212,6 +212,9 @@ func File(ctx context.Context, src, dst string, o Options) (*Report, error) {
 }
 
 func fromTorch(ctx context.Context, file *torch.File, src, dst string, o Options) (*Report, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	digest := o.hashing(ctx, src)
 	var err error
 	if o.Config == nil && o.From != "biggan-pytorch" && isHF(file) {
 		if o.Config, err = configBeside(src); err != nil {
@@ -230,7 +233,7 @@ func fromTorch(ctx context.Context, file *torch.File, src, dst string, o Options
 		s.notes = append(s.notes, "not tensors, left: "+strings.Join(extras, ", "))
 	}
 	report := s.report(o.sourceFile(src))
-	if err := s.convert(ctx, ck, dst, o, report, o.hashing(src)); err != nil {
+	if err := s.convert(ctx, ck, dst, o, report, digest); err != nil {
 		return nil, fmt.Errorf("%s: %w", src, err)
 	}
 	return report, nil
@@ -280,7 +283,8 @@ func (o Options) sourceFile(src string) string {
 }
 
 // hashing starts to hash a file, if its SHA-256 is not known, and returns how to wait for it.
-func (o Options) hashing(path string) func() (string, error) {
+// It ends with ctx.
+func (o Options) hashing(ctx context.Context, path string) func() (string, error) {
 	if o.SourceSHA256 != "" {
 		return func() (string, error) { return o.SourceSHA256, nil }
 	}
@@ -297,13 +301,26 @@ func (o Options) hashing(path string) func() (string, error) {
 		}
 		defer f.Close()
 		h := sha256.New()
-		_, err = io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 1<<20))
+		_, err = io.CopyBuffer(h, struct{ io.Reader }{readerOf{ctx, f}}, make([]byte, 1<<20))
 		done <- result{hex.EncodeToString(h.Sum(nil)), err}
 	}()
 	return func() (string, error) {
 		r := <-done
 		return r.sum, r.err
 	}
+}
+
+// readerOf reads until ctx ends.
+type readerOf struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r readerOf) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }
 
 // Inspect says what network a PyTorch file holds, without converting it. A config.json

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -156,6 +157,12 @@ func (t *tfModule) table(name string, from statsTable, s *scratch) ([]byte, erro
 
 // fromTFHub converts a module.
 func fromTFHub(ctx context.Context, src, dst string, o Options) (*Report, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var digest func() (string, error) // a folder has none
+	if info, err := os.Stat(src); err == nil && !info.IsDir() {
+		digest = o.hashing(ctx, src) // while the archive is searched
+	}
 	module, err := tfhub.Open(src)
 	if err != nil {
 		return nil, err
@@ -167,10 +174,6 @@ func fromTFHub(ctx context.Context, src, dst string, o Options) (*Report, error)
 	}
 	report := s.report(o.sourceFile(src))
 	report.Dropped = t.dropped
-	var digest func() (string, error) // a folder has none
-	if !module.IsFolder() {
-		digest = o.hashing(src)
-	}
 	if err := s.convert(ctx, t, dst, o, report, digest); err != nil {
 		return nil, fmt.Errorf("%s: %w", src, err)
 	}
