@@ -10,10 +10,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path"
+	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/options/jobopts"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/x/beamx"
 
 	"github.com/biggan-zoo/biggan/backend"
@@ -37,7 +42,7 @@ type options struct {
 	job
 	classes, mixes list
 	seed           uint
-	chunk          int
+	chunk, retries int
 }
 
 func parse() (options, error) {
@@ -55,6 +60,7 @@ func parse() (options, error) {
 	flag.StringVar(&o.Backend, "backend", "auto", "what computes")
 	flag.IntVar(&o.Threads, "threads", 1, "threads a bundle; 0 = one a core")
 	flag.IntVar(&o.chunk, "chunk", 0, "files a bundle is given at a time (default 64 of single pictures, 1 of many)")
+	flag.IntVar(&o.retries, "retries", 3, "how often in a row to try again after an attempt that made nothing")
 	flag.Parse()
 	beam.Init()
 	return o, o.finish()
@@ -79,8 +85,8 @@ func (o *options) finish() error {
 			o.chunk = 64
 		}
 	}
-	if o.seed > 1<<32-1 || o.chunk < 1 || o.Threads < 0 {
-		return fmt.Errorf("-seed %d, -chunk %d, -threads %d: out of range", o.seed, o.chunk, o.Threads)
+	if o.seed > 1<<32-1 || o.chunk < 1 || o.Threads < 0 || o.retries < 0 {
+		return fmt.Errorf("-seed %d, -chunk %d, -threads %d, -retries %d: out of range", o.seed, o.chunk, o.Threads, o.retries)
 	}
 	r := &order.Recipe
 	r.Version, r.Model, r.Precision, r.Stats = recipe.Version, o.Model, string(backend.F32), "linear"
@@ -93,16 +99,42 @@ func main() {
 	o, err := parse()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bulk: %v\n", err)
-		os.Exit(2)
+		os.Exit(exitUsage)
 	}
-	if err := run(context.Background(), o); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	code := 0
+	if note := os.Getenv(attemptVariable); note != "" {
+		go endWithParent()
+		code, err = attempt(context.Background(), o, note) // a signal ends the supervisor, and that ends it
+	} else if self, problem := os.Executable(); problem != nil {
+		code, err = exitFailure, problem
+	} else {
+		s := supervisor{append([]string{self}, os.Args[1:]...), o.retries, time.Second, os.Stdout, os.Stderr}
+		code, err = s.run(ctx)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "bulk: %v\n", err)
-		os.Exit(1)
 	}
+	stop()
+	os.Exit(code)
 }
 
-// run begins the run, or goes on with it, and wants every file to be there at its end.
-func run(ctx context.Context, o options) error {
+// attempt runs once, notes how many files it finds missing, and returns the exit code.
+func attempt(ctx context.Context, o options, note string) (int, error) {
+	err := run(ctx, o, func(missing int) error { return os.WriteFile(note, []byte(strconv.Itoa(missing)), 0o600) })
+	switch {
+	case err == nil:
+		return 0, nil
+	case errors.Is(err, errUnfinished):
+		return exitUnfinished, err
+	}
+	return exitRefused, err
+}
+
+// run begins the run, or goes on with it, and wants every file to be there at its end. found is
+// told how many are missing at its begin. What another attempt may mend is errUnfinished.
+func run(ctx context.Context, o options, found func(missing int) error) error {
 	w, err := open(ctx, &o.job, storeFor(ctx, o.Order.Out))
 	if err != nil {
 		return err
@@ -115,16 +147,26 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	missing, err := w.run.Missing(0, w.run.Files())
+	if err != nil {
+		return err
+	}
+	if err := found(len(missing)); err != nil {
+		return err
+	}
 	p, s := beam.NewPipelineWithRoot()
 	if err := draw(s, o.job, w.run.Files(), o.chunk); err != nil {
 		return err
 	}
 	if err := beamx.Run(ctx, p); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnfinished, err)
 	}
-	missing, err := w.run.Missing(0, w.run.Files())
+	if *jobopts.Async {
+		return nil // nobody waits for the files
+	}
+	missing, err = w.run.Missing(0, w.run.Files())
 	if err == nil && len(missing) > 0 {
-		err = fmt.Errorf("%d of %d files are missing, the first is %s: run the command again", len(missing), w.run.Files(), w.run.Path(missing[0]))
+		err = fmt.Errorf("%w: %d of %d files are missing, the first is %s", errUnfinished, len(missing), w.run.Files(), w.run.Path(missing[0]))
 	}
 	if err != nil {
 		return err
