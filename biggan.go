@@ -212,7 +212,7 @@ func (m *Model) Score(ctx context.Context, pictures []image.Image, classes []int
 	if len(pictures) != len(classes) || len(pictures) == 0 {
 		return nil, fmt.Errorf("%w: %d pictures and %d classes", ErrRequest, len(pictures), len(classes))
 	}
-	values, err := render.Pixels(pictures, x.Shape[1], x.Shape[2])
+	values, err := render.Values(pictures, x.Shape[1], x.Shape[2])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrRequest, err)
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/render"
-	"github.com/biggan-zoo/biggan/weights"
 )
 
 // defaultBatch is how many pictures are computed at a time.
@@ -55,17 +54,13 @@ func (m *Model) draw(ctx context.Context, how drawing, n int, at func(i int) sam
 		for i := range samples {
 			samples[i] = at(from + i)
 		}
-		out, err := program.Run(ctx, backend.Inputs{
+		pixels, err := backend.Draw(ctx, program.Program, backend.Inputs{
 			Batch: len(samples), Tensors: m.inputs(program.graph, samples), Truncation: how.truncation, Stats: how.stats,
 		})
 		if err != nil {
 			return err
 		}
-		images, err := render.Images(out["image"])
-		if err != nil {
-			return fmt.Errorf("%w: %v", weights.ErrFormat, err)
-		}
-		for i, image := range images {
+		for i, image := range render.Images(pixels) {
 			if err := f(from+i, samples[i], image, program.used); err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/weights"
@@ -66,7 +67,7 @@ type Program interface {
 // weights may be read from it where they lie.
 type Compile func(g *graph.Graph, w weights.Source, o Options) (Program, error)
 
-// CheckInputs reports the first input that does not fit the graph.
+// CheckInputs reports the first input that does not fit the graph or holds a value that is no finite number.
 func CheckInputs(g *graph.Graph, in Inputs) error {
 	if in.Batch < 1 {
 		return fmt.Errorf("backend: batch of %d samples, want at least 1", in.Batch)
@@ -78,6 +79,9 @@ func CheckInputs(g *graph.Graph, in Inputs) error {
 		got, ok := in.Tensors[n.Name]
 		if want := in.Batch * n.Elements(); !ok || len(got) != want {
 			return fmt.Errorf("backend: input %q has %d values, want %d (batch %d of %v)", n.Name, len(got), want, in.Batch, n.Shape)
+		}
+		if i := slices.IndexFunc(got, func(v float32) bool { return v-v != 0 }); i >= 0 {
+			return fmt.Errorf("backend: input %q holds %v as value %d, want a finite number", n.Name, got[i], i)
 		}
 	}
 	if !(in.Truncation >= 0 && in.Truncation <= 1e6) {

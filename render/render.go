@@ -10,37 +10,23 @@ import (
 	"github.com/biggan-zoo/biggan/backend"
 )
 
-// Images converts [n,3,h,w] in [-1,1] to n pictures as the Colab demo does: the byte is
-// the integer part of (x+1)/2·256, at most 255. A value that is no number is an error.
-func Images(t backend.Tensor) ([]image.Image, error) {
-	if len(t.Shape) != 4 || t.Shape[1] != 3 {
-		return nil, fmt.Errorf("render: tensor of shape %v, want [n 3 h w]", t.Shape)
-	}
-	n, h, w := t.Shape[0], t.Shape[2], t.Shape[3]
-	images := make([]image.Image, n)
+// Images makes pictures of bytes.
+func Images(p backend.Pixels) []image.Image {
+	images := make([]image.Image, p.N)
 	for i := range images {
-		m := image.NewNRGBA(image.Rect(0, 0, w, h))
-		for c := range 3 {
-			plane := t.Data[(i*3+c)*h*w:][:h*w]
-			for p, v := range plane {
-				if v != v {
-					return nil, fmt.Errorf("render: picture %d holds values that are no numbers: the weights or the latent vectors are broken", i)
-				}
-				m.Pix[4*p+c] = pixel(v)
-			}
-		}
-		for p := range h * w {
-			m.Pix[4*p+3] = 255
+		m := image.NewNRGBA(image.Rect(0, 0, p.W, p.H))
+		rgb := p.Data[3*i*p.W*p.H:]
+		for at := range p.W * p.H {
+			copy(m.Pix[4*at:], rgb[3*at:3*at+3])
+			m.Pix[4*at+3] = 255
 		}
 		images[i] = m
 	}
-	return images, nil
+	return images
 }
 
-func pixel(v float32) byte { return byte(min(max((v+1)/2*256, 0), 255)) }
-
-// Pixels converts pictures of w x h to [n,3,h,w] in [-1,1]: b/127.5 - 1.
-func Pixels(pictures []image.Image, h, w int) ([]float32, error) {
+// Values converts pictures of w x h to [n,3,h,w] in [-1,1]: b/127.5 - 1.
+func Values(pictures []image.Image, h, w int) ([]float32, error) {
 	out := make([]float32, len(pictures)*3*h*w)
 	for i, m := range pictures {
 		b := m.Bounds()

@@ -6,6 +6,7 @@ package backendtest
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -36,6 +37,7 @@ func RunPrecision(t *testing.T, compile, oracle backend.Compile, p backend.Preci
 			t.Run("batches", func(t *testing.T) { s.batches(t, g, w) })
 			t.Run("truncations", func(t *testing.T) { s.truncations(t, g, w) })
 			t.Run("concurrent", func(t *testing.T) { s.concurrent(t, g, w) })
+			t.Run("pixels", func(t *testing.T) { s.pixels(t, g, w) })
 			t.Run("refusals", func(t *testing.T) { s.refusals(t, g, w) })
 		})
 	}
@@ -216,9 +218,15 @@ func (s suite) refusals(t *testing.T, g *graph.Graph, w weights.Memory) {
 		t.Errorf("canceled run: %v", err)
 	}
 	for name, spoil := range map[string]func(in *backend.Inputs){
-		"no batch":          func(in *backend.Inputs) { in.Batch = 0 },
-		"missing input":     func(in *backend.Inputs) { in.Tensors = map[string][]float32{} },
-		"short input":       func(in *backend.Inputs) { in.Batch = 3 },
+		"no batch":      func(in *backend.Inputs) { in.Batch = 0 },
+		"missing input": func(in *backend.Inputs) { in.Tensors = map[string][]float32{} },
+		"short input":   func(in *backend.Inputs) { in.Batch = 3 },
+		"input NaN": func(in *backend.Inputs) {
+			in.Tensors = maps.Clone(in.Tensors)
+			for name, values := range in.Tensors {
+				in.Tensors[name] = append(slices.Clone(values[1:]), float32(math.NaN()))
+			}
+		},
 		"truncation NaN":    func(in *backend.Inputs) { in.Truncation = math.NaN() },
 		"truncation below":  func(in *backend.Inputs) { in.Truncation = -1 },
 		"truncation beyond": func(in *backend.Inputs) { in.Truncation = math.Inf(1) },

@@ -1,11 +1,13 @@
 package backendtest
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/arch/biggan"
 	"github.com/biggan-zoo/biggan/arch/deep"
+	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/nn"
 	"github.com/biggan-zoo/biggan/weights"
@@ -28,6 +30,13 @@ func networks(t *testing.T) []*graph.Graph {
 		b.Grid(graph.StatsGrid{Rows: 5, First: 0, Last: 1})
 		z, y := b.Input("z", 11), b.Input("y", 7)
 		b.Output("out", build(b, z, y))
+		add(b.Build())
+	}
+	for _, size := range [][2]int{{1, 1}, {5, 7}, {9, 57}} {
+		h, w := size[0], size[1]
+		b := graph.New(fmt.Sprintf("picture of %d x %d", w, h))
+		x := feature(b, b.Input("z", 11), 5, h, w)
+		b.Output(backend.Image, b.At("tanh").Tanh(nn.Conv(b.At("rgb"), x, 3, 3)))
 		add(b.Build())
 	}
 	d := deep.Config{

@@ -21,8 +21,8 @@ const (
 	checkError    = 1e-4
 )
 
-// check finds the tiles with which an adapter computes the self-check right. It is done once for an adapter
-// and a driver; the result is kept with the tuning.
+// check finds the tiles with which an adapter computes the self-check right, and whether it makes bytes of
+// floats as backend.Pixel does. It is done once for an adapter and a driver; the result is kept with the tuning.
 func (g *accelerator) check() error {
 	if len(g.tuning.checked) > 0 {
 		return nil
@@ -56,6 +56,13 @@ func (g *accelerator) check() error {
 	}
 	if len(g.tuning.checked) == 0 {
 		return fmt.Errorf("%w: %s fails the self-check: %w", device.ErrNone, g.Adapter.Name, failure)
+	}
+	err = g.checkPixels()
+	if errors.Is(err, device.ErrLost) {
+		return err
+	}
+	if err == nil {
+		g.tuning.checked = append(g.tuning.checked, pixelCheck)
 	}
 	g.tuning.dirty = true
 	return nil

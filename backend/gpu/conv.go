@@ -2,7 +2,6 @@ package gpu
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/biggan-zoo/biggan/backend/gpu/shader"
 	"github.com/biggan-zoo/biggan/graph"
@@ -243,7 +242,7 @@ func normalised(w weights.Source, n *graph.Node, factor float64) ([]float32, err
 		if err := w.Float64s(sigma[:], n.Sigma.Name); err != nil {
 			return nil, err
 		}
-		if sigma[0] == 0 || math.IsNaN(sigma[0]) {
+		if sigma[0] == 0 {
 			return nil, fmt.Errorf("gpu: %s is %v", n.Sigma.Name, sigma[0])
 		}
 		factor /= sigma[0]

@@ -94,7 +94,7 @@ func (p *program) build(g *accelerator) (_ *state, err error) {
 			s.release()
 		}
 	}()
-	s.l = newLowering(p.graph, p.w, p.options.Keep, int(g.Limits.Binding), half)
+	s.l = newLowering(p.graph, finite{p.w}, p.options.Keep, int(g.Limits.Binding), half)
 	if err := s.l.lower(); err != nil {
 		return nil, err
 	}
@@ -129,22 +129,39 @@ func (s *state) upload() error {
 }
 
 // Run computes a batch, split where the device has no room for it at once.
-func (p *program) Run(ctx context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
+func (p *program) Run(ctx context.Context, in backend.Inputs) (out map[string]backend.Tensor, err error) {
+	err = p.try(in, func(s *state) error {
+		out, err = s.run(ctx, in)
+		return err
+	})
+	return out, err
+}
+
+// Draw computes a batch as Run does and reads bytes back instead of floats.
+func (p *program) Draw(ctx context.Context, in backend.Inputs) (out backend.Pixels, err error) {
+	err = p.try(in, func(s *state) error {
+		out, err = s.draw(ctx, in)
+		return err
+	})
+	return out, err
+}
+
+// try runs on the device, and on a newly opened one if it is lost.
+func (p *program) try(in backend.Inputs, run func(s *state) error) error {
 	if err := backend.CheckInputs(p.graph, in); err != nil {
-		return nil, err
+		return err
 	}
 	s, err := p.current()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out, err := s.run(ctx, in)
-	if !errors.Is(err, device.ErrLost) {
-		return out, err
+	if err := run(s); !errors.Is(err, device.ErrLost) {
+		return err
 	}
 	if s, err = p.replace(s); err != nil {
-		return nil, err
+		return err
 	}
-	return s.run(ctx, in)
+	return run(s)
 }
 
 // current is the network on its device.
@@ -179,26 +196,65 @@ func (p *program) replace(lost *state) (*state, error) {
 func (s *state) run(ctx context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
 	out := map[string]backend.Tensor{}
 	for _, e := range s.l.exports {
-		out[e.name] = backend.Tensor{Shape: append([]int{in.Batch}, e.shape...), Data: make([]float32, in.Batch*e.t.size)}
+		if !e.pixels {
+			out[e.name] = backend.Tensor{Shape: append([]int{in.Batch}, e.shape...), Data: make([]float32, in.Batch*e.t.size)}
+		}
 	}
+	err := s.each(ctx, in, false, func(c *lane, from int) error {
+		c.read(out, from)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// draw is run for the bytes of the image. An adapter that makes them wrong has them made here.
+func (s *state) draw(ctx context.Context, in backend.Inputs) (backend.Pixels, error) {
+	at := s.l.pixels()
+	if at < 0 || !s.g.tuning.passed(pixelCheck) {
+		out, err := s.run(ctx, in)
+		if err != nil {
+			return backend.Pixels{}, err
+		}
+		return backend.PixelsOf(out[backend.Image])
+	}
+	return s.pixels(ctx, in, at)
+}
+
+// pixels is a run for the export of bytes.
+func (s *state) pixels(ctx context.Context, in backend.Inputs, at int) (backend.Pixels, error) {
+	_, h, w := shape(s.l.exports[at].shape)
+	out := backend.Pixels{N: in.Batch, H: h, W: w, Data: make([]byte, 3*in.Batch*h*w)}
+	err := s.each(ctx, in, true, func(c *lane, from int) error { return c.readPixels(out, at, from) })
+	if err != nil {
+		return backend.Pixels{}, err
+	}
+	return out, nil
+}
+
+// each computes a batch, a lane of samples at a time, for bytes or for floats, and hands each lane over with
+// the number of its first sample.
+func (s *state) each(ctx context.Context, in backend.Inputs, pixels bool, done func(c *lane, from int) error) error {
 	blend := backend.Blend(s.l.graph.Grid, in.Truncation, in.Stats)
 	for from := 0; from < in.Batch; {
 		c, err := s.acquire(in.Batch - from)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		c.write(in, blend, from)
-		err = s.g.Run(ctx, c.record)
+		err = s.g.Run(ctx, func(r *device.Recorder) { c.record(r, pixels) })
 		if err == nil {
-			c.read(out, from)
+			err = done(c, from)
 		}
 		s.giveBack(c)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		from += c.batch
 	}
-	return out, nil
+	return nil
 }
 
 // Close frees the network's memory. The device stays open for other programs.

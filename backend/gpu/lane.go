@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/backend/gpu/device"
@@ -208,11 +209,13 @@ func (c *lane) write(in backend.Inputs, blend backend.StatsBlend, from int) {
 	}
 }
 
-// record replays the run.
-func (c *lane) record(r *device.Recorder) {
+// record replays the run for bytes or for floats: what makes the others is left out.
+func (c *lane) record(r *device.Recorder, pixels bool) {
 	c.recordInputs(r)
 	for i := range c.jobs {
-		c.recordStep(r, i)
+		if c.state.l.steps[i].export < 0 || c.state.l.exports[c.state.l.steps[i].export].pixels == pixels {
+			c.recordStep(r, i)
+		}
 	}
 }
 
@@ -237,6 +240,9 @@ func (c *lane) recordStep(r *device.Recorder, i int) {
 // read copies the results of the lane's samples, from one on, to the run's tensors.
 func (c *lane) read(out map[string]backend.Tensor, from int) {
 	for i, e := range c.state.l.exports {
+		if e.pixels {
+			continue
+		}
 		n := e.t.size
 		to := out[e.name].Data[from*n:][:c.batch*n]
 		data := c.out.Bytes()[c.outAt[i]:]
@@ -244,6 +250,20 @@ func (c *lane) read(out map[string]backend.Tensor, from int) {
 			to[j] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*j:]))
 		}
 	}
+}
+
+// readPixels copies the bytes of the lane's samples, from one on, to the run's pictures.
+func (c *lane) readPixels(out backend.Pixels, at, from int) error {
+	n, picture := 4*c.state.l.exports[at].t.size, 3*out.H*out.W
+	flags := 3 * fours(out.H*out.W)
+	for i := range c.batch {
+		data := c.out.Bytes()[c.outAt[at]+int64(i*n):][:n]
+		copy(out.Data[(from+i)*picture:][:picture], data)
+		if slices.ContainsFunc(data[flags:], func(b byte) bool { return b != 0 }) {
+			return backend.NoNumbers(from + i)
+		}
+	}
+	return nil
 }
 
 // release frees everything. The device must have finished with it.

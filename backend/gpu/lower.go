@@ -2,7 +2,9 @@ package gpu
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/backend/gpu/shader"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/weights"
@@ -37,11 +39,12 @@ type input struct {
 	n    int
 }
 
-// export is a tensor that a run returns.
+// export is a tensor that a run returns: float32 for Run, bytes for Draw.
 type export struct {
-	name  string
-	shape []int
-	t     *tensor
+	name   string
+	shape  []int
+	t      *tensor
+	pixels bool
 }
 
 func newLowering(g *graph.Graph, w weights.Source, keep []string, limit int, half bool) *lowering {
@@ -76,10 +79,22 @@ func (l *lowering) lower() error {
 // sum has none: nobody wants it.
 func (l *lowering) export(n *graph.Node) {
 	for _, name := range l.Names(n) {
-		t := l.toFlat(n.Name, l.viewOf[n])
-		l.steps[len(l.steps)-1].export = len(l.exports)
-		l.exports = append(l.exports, export{name, n.Shape, t})
+		l.returns(export{name: name, shape: n.Shape, t: l.toFlat(n.Name, l.viewOf[n])})
+		if name == backend.Image && len(n.Shape) == 3 && n.Shape[0] == 3 {
+			l.returns(export{name: name, shape: n.Shape, t: l.toPixels(n.Name, l.viewOf[n]), pixels: true})
+		}
 	}
+}
+
+// returns says what the last step exports.
+func (l *lowering) returns(e export) {
+	l.steps[len(l.steps)-1].export = len(l.exports)
+	l.exports = append(l.exports, e)
+}
+
+// pixels is the export of bytes; -1 = there is none.
+func (l *lowering) pixels() int {
+	return slices.IndexFunc(l.exports, func(e export) bool { return e.pixels })
 }
 
 // node lowers one node.

@@ -30,7 +30,10 @@ func (p *program) Profile(ctx context.Context, in backend.Inputs) ([]backend.Lay
 		return nil, err
 	}
 	var layers []backend.Layer
-	for i := range s.l.steps {
+	for i, st := range s.l.steps {
+		if st.export >= 0 && s.l.exports[st.export].pixels {
+			continue
+		}
 		start := time.Now()
 		if err := s.g.Run(ctx, func(r *device.Recorder) { c.recordStep(r, i) }); err != nil {
 			return nil, err

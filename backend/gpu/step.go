@@ -13,7 +13,7 @@ type step struct {
 	bind   []operand // the storage bindings of the shader, in its order
 	grid   func(batch int) grid
 	conv   *convStep // of a convolution, whose tile tuning chooses
-	export int       // of the graph that the step writes for the host; -1 = none
+	export int       // that the step writes for the host; -1 = none
 }
 
 // operand is what a binding shows to a shader.
@@ -164,6 +164,25 @@ func (l *lowering) toFlat(name string, v view) *tensor {
 	t := &tensor{id: len(l.tensors), size: n, first: len(l.steps), last: len(l.steps)}
 	l.tensors = append(l.tensors, t)
 	l.elementwiseStep(name, shader.Permute, out{t: t, c: v.c, padded: v.c, h: h, w: w, mode: 1, itemsPerSample: n}, []view{v}, []float32{1})
+	return t
+}
+
+// pixelGroup is how many pixels a workgroup makes bytes of.
+const pixelGroup = 4 * threads
+
+// toPixels writes a picture's bytes for the host, three words for four pixels, then a word a workgroup that
+// says whether it met a value that is no number.
+func (l *lowering) toPixels(name string, v view) *tensor {
+	if !v.plain() || v.up {
+		v = l.materialize(name, v)
+	}
+	bytes, groups := 3*fours(v.h*v.w)/4, (v.h*v.w+pixelGroup-1)/pixelGroup
+	t := &tensor{id: len(l.tensors), size: bytes + groups, first: len(l.steps), last: len(l.steps)}
+	l.tensors = append(l.tensors, t)
+	words, _, _ := out{t: t, h: v.h, w: v.w, extra: bytes, itemsPerSample: 1}.words(1)
+	l.emit(step{name: name, op: shader.Pixels, bind: []operand{{tensor: v.t}, {tensor: t}}, grid: func(batch int) grid {
+		return grid{append(l.words(v, 1), words...), groups, batch, 1}
+	}}, t, v)
 	return t
 }
 

@@ -46,7 +46,7 @@ func smallInputs(batch, seed int) backend.Inputs {
 }
 
 // own opens the adapter for one test alone, with limits of its own.
-func own(t *testing.T, limit func(*device.Limits)) *accelerator {
+func own(t testing.TB, limit func(*device.Limits)) *accelerator {
 	t.Helper()
 	a := adapter(t)
 	limit(&a.Limits)
@@ -175,7 +175,7 @@ func TestBadShader(t *testing.T) {
 	}
 }
 
-// TestConcurrent wants eight goroutines to get what a serial run gets, bit for bit.
+// TestConcurrent wants eight goroutines to get what a serial run gets, bit for bit: floats, or bytes every other time.
 func TestConcurrent(t *testing.T) {
 	p, err := compileOn(t, own(t, func(*device.Limits) {}), backend.Options{})
 	if err != nil {
@@ -184,17 +184,29 @@ func TestConcurrent(t *testing.T) {
 	defer p.Close()
 	const goroutines, rounds = 8, 10
 	var want [goroutines][]float32
+	var pixels [goroutines]backend.Pixels
 	for i := range want {
 		out, err := p.Run(t.Context(), smallInputs(1+i%3, i))
 		if err != nil {
 			t.Fatal(err)
 		}
 		want[i] = out["image"].Data
+		if pixels[i], err = backend.PixelsOf(out["image"]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var wg sync.WaitGroup
 	for i := range goroutines {
 		wg.Go(func() {
-			for range rounds {
+			for round := range rounds {
+				if round%2 == 1 {
+					got, err := p.Draw(context.Background(), smallInputs(1+i%3, i))
+					if err != nil || !slices.Equal(got.Data, pixels[i].Data) {
+						t.Errorf("goroutine %d: other bytes than of the serial run, %v", i, err)
+						return
+					}
+					continue
+				}
 				out, err := p.Run(context.Background(), smallInputs(1+i%3, i))
 				if err != nil {
 					t.Error(err)
@@ -355,6 +367,13 @@ func TestLost(t *testing.T) {
 	}
 	first := p.state.g
 	first.Lose()
+	pixels, err := backend.PixelsOf(want["image"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if drawn, err := p.Draw(t.Context(), in); err != nil || !slices.Equal(drawn.Data, pixels.Data) {
+		t.Errorf("after the loss: other bytes, %v", err)
+	}
 	got, err := p.Run(t.Context(), in)
 	if err != nil || !slices.Equal(got["image"].Data, want["image"].Data) {
 		t.Errorf("after the loss: %v, a difference of %g", err, far(got["image"].Data, want["image"].Data))

@@ -23,7 +23,7 @@ import (
 // cache folder; a file that cannot be read or written costs time, nothing else.
 type tuning struct {
 	path    string       // "" = not kept
-	checked []string     // tiles that passed the self-check
+	checked []string     // tiles that passed the self-check, and pixelCheck
 	forced  *shader.Tile // instead of a choice, for the self-check
 
 	mu    sync.Mutex
@@ -41,7 +41,7 @@ type tuningFile struct {
 }
 
 // tuningVersion changes with the shaders' speed.
-const tuningVersion = 2
+const tuningVersion = 3
 
 func loadTuning(a device.Adapter) *tuning {
 	t := &tuning{tiles: map[string]string{}}
@@ -62,6 +62,9 @@ func loadTuning(a device.Adapter) *tuning {
 	}
 	return t
 }
+
+// passed reports whether something did right in the self-check.
+func (t *tuning) passed(name string) bool { return slices.Contains(t.checked, name) }
 
 // save writes what was found since the last time.
 func (t *tuning) save(a device.Adapter) error {
@@ -95,7 +98,7 @@ func (t *tuning) tile(g *accelerator, j job, bind func(shader.Tile) (dispatch, e
 	if t.forced != nil {
 		return *t.forced, nil
 	}
-	valid := slices.DeleteFunc(j.tiles(g.Limits), func(tile shader.Tile) bool { return !slices.Contains(t.checked, tile.String()) })
+	valid := slices.DeleteFunc(j.tiles(g.Limits), func(tile shader.Tile) bool { return !t.passed(tile.String()) })
 	if len(valid) == 0 {
 		return shader.Tile{}, fmt.Errorf("%w: %d rows are more than its %d workgroups can have", device.ErrMemory, j.rows, g.Limits.Groups)
 	}

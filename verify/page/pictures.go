@@ -133,11 +133,11 @@ func photograph(values []float32, h, w int) (template.URL, error) {
 			clean[i] = -1
 		}
 	}
-	images, err := render.Images(backend.Tensor{Shape: []int{1, 3, h, w}, Data: clean})
+	pixels, err := backend.PixelsOf(backend.Tensor{Shape: []int{1, 3, h, w}, Data: clean})
 	if err != nil {
 		return "", err
 	}
-	return encode(images[0])
+	return encode(render.Images(pixels)[0])
 }
 
 // encode is a picture as an address that holds it.

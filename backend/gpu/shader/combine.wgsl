@@ -24,7 +24,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
         if p.y.mode == 1u {
             let e = exp(2.0 * clamp(v, -12.0, 12.0));
-            v = (e - 1.0) / (e + 1.0);
+            let lost = (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; // NaN, which clamp may take away
+            v = select((e - 1.0) / (e + 1.0), v, lost);
         }
     }
     y[target_of(at)] = v;

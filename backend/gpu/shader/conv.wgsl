@@ -79,7 +79,8 @@ fn store(at: Place, quad: u32, z: u32, sum: vec4<f32>) {
     if p.tanh != 0u {
         // not the built-in: some drivers' overflows beyond |x| of 44
         let e = exp(2.0 * clamp(v, vec4<f32>(-12.0), vec4<f32>(12.0)));
-        v = (e - 1.0) / (e + 1.0);
+        let lost = (bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u); // NaN, which clamp may take away
+        v = select((e - 1.0) / (e + 1.0), v, lost);
     }
     y[p.yBase + z * p.yZ + at.sample * p.ySample + (oy * p.yWidth + ox) * p.yPixel + quad] = v;
 }

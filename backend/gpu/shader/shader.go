@@ -22,12 +22,13 @@ const (
 	Softmax   Op = "softmax"
 	Norm      Op = "norm"
 	Reduce    Op = "reduce"
+	Pixels    Op = "pixels"
 )
 
 // Bindings lists, for each shader, what each binding of group 0 is: r storage that is read, w storage
 // that is written, u a uniform.
 var Bindings = map[Op]string{
-	Conv: "rrrrrwu", Combine: "rrrwu", Pool: "rrwu", Permute: "rrwu", Transpose: "rrwu", Softmax: "wu", Norm: "rrrrwuu", Reduce: "rrrwu",
+	Conv: "rrrrrwu", Combine: "rrrwu", Pool: "rrwu", Permute: "rrwu", Transpose: "rrwu", Softmax: "wu", Norm: "rrrrwuu", Reduce: "rrrwu", Pixels: "rwu",
 }
 
 // Tile is how a convolution is divided among threads.

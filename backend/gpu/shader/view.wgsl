@@ -24,7 +24,7 @@ fn read_{{.}}(sample: u32, py: u32, px: u32, c: u32) -> f32 {
         let at = p.{{.}}.nBase + sample * p.{{.}}.nSample + c;
         v = fma(v, norms[at], norms[at + p.{{.}}.nShift]);
     }
-    return max(v, p.{{.}}.floor);
+    return select(v, max(v, 0.0), p.{{.}}.floor == 0.0); // NaN stays, where nothing is rectified
 }
 {{end}}
 
