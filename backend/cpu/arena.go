@@ -78,11 +78,11 @@ func (p *program) acquire(batch int) *arena {
 	p.mu.Unlock()
 	if a == nil {
 		a = &arena{
-			layout: &p.layout, maps: make([]float32, p.layout.total), vectors: make([][]float32, len(p.layout.vectors)),
+			layout: &p.layout, maps: floats(p.layout.total), vectors: make([][]float32, len(p.layout.vectors)),
 			scale: make([]float32, p.layout.norms), shift: make([]float32, p.layout.norms), scratch: make([][]float32, p.threads),
 		}
 		for i := range a.scratch {
-			a.scratch[i] = make([]float32, p.layout.scratch)
+			a.scratch[i] = floats(p.layout.scratch)
 		}
 	}
 	for i, size := range p.layout.vectors {

@@ -25,8 +25,8 @@ type convStep struct {
 
 // method is a way to compute a convolution.
 type method interface {
-	// reserve makes room for the packed weights.
-	reserve()
+	// reserve takes room for the packed weights.
+	reserve(m *slab)
 	// add packs the weights, times factor, of outputs [from,to) of a node as outputs from at.
 	add(k *kernel.Set, values []float32, factor float64, from, to, at int)
 	run(e *env, s *convStep) error
@@ -112,7 +112,7 @@ func (s *convStep) finish(e *env, from, count, col, n int) {
 }
 
 // pack reads the weights and biases of all nodes.
-func (s *convStep) pack(w weights.Source, k *kernel.Set) error {
+func (s *convStep) pack(w weights.Source, k *kernel.Set, m *slab) error {
 	gamma := [1]float64{1}
 	if s.factor != nil {
 		if err := w.Float64s(gamma[:], s.factor.Name); err != nil {
@@ -120,7 +120,7 @@ func (s *convStep) pack(w weights.Source, k *kernel.Set) error {
 		}
 	}
 	s.bias = make([]float32, s.outs)
-	s.method.reserve()
+	s.method.reserve(m)
 	at := 0
 	for _, n := range s.nodes {
 		values, factor, err := values(w, n)

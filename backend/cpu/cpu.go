@@ -11,9 +11,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
@@ -178,32 +176,5 @@ func (p *program) Close() error {
 // parallel calls f for 0 .. n-1 on the program's threads; worker tells the threads apart.
 // It stops early when the context ends.
 func (e *env) parallel(n int, f func(worker, i int)) error {
-	var next atomic.Int64
-	var panicked atomic.Pointer[string]
-	work := func(worker int) {
-		defer func() {
-			if p := recover(); p != nil {
-				text := fmt.Sprintf("%v\n%s", p, debug.Stack())
-				panicked.CompareAndSwap(nil, &text)
-				next.Store(int64(n)) // the others stop
-			}
-		}()
-		for e.ctx.Err() == nil {
-			i := int(next.Add(1)) - 1
-			if i >= n {
-				return
-			}
-			f(worker, i)
-		}
-	}
-	var wg sync.WaitGroup
-	for worker := 1; worker < min(e.program.threads, n); worker++ {
-		wg.Go(func() { work(worker) })
-	}
-	work(0)
-	wg.Wait()
-	if text := panicked.Load(); text != nil {
-		panic(*text) // where the caller can recover: a server outlives it
-	}
-	return e.ctx.Err()
+	return workers.parallel(e.ctx, e.program.threads, n, f)
 }

@@ -56,18 +56,9 @@ func (d *direct) scratch() int {
 	return rowsBlock * (2*d.lda() + kernel.Panels(d.outs, kernel.NR)*kernel.NR)
 }
 
-func (d *direct) reserve() {
-	if d.half {
-		d.pairs = make([][]uint32, len(d.phases))
-		for i := range d.pairs {
-			d.pairs[i] = make([]uint32, kernel.Panels(d.outs, kernel.NR)*kernel.NR*d.depth()/2)
-		}
-		return
-	}
-	d.packed = make([][]float32, len(d.phases))
-	for i := range d.packed {
-		d.packed[i] = make([]float32, kernel.Panels(d.outs, kernel.NR)*kernel.NR*d.depth())
-	}
+func (d *direct) reserve(m *slab) {
+	n := kernel.Panels(d.outs, kernel.NR) * kernel.NR * d.depth()
+	d.packed, d.pairs = m.phases(len(d.phases), n, d.half)
 }
 
 // add packs a panel of outputs at a time, tap by tap; of a phase, taps are sums of the

@@ -34,6 +34,8 @@ type lowering struct {
 	width       int // the most channels of a map or outputs of a layer
 	exports     []export
 	packers     []func() error
+	packed      int64 // bytes of packed weights
+	slab        slab
 }
 
 func newLowering(g *graph.Graph, w weights.Source, k *kernel.Set, keep []string) *lowering {
@@ -429,7 +431,8 @@ func (s *convStep) reads() []view {
 }
 
 func (l *lowering) packConv(s *convStep) {
-	l.packers = append(l.packers, func() error { return s.pack(l.w, l.kernels) })
+	l.packers = append(l.packers, func() error { return s.pack(l.w, l.kernels, &l.slab) })
+	l.packed += s.method.bytes()
 }
 
 // sum lets the waiting convolution store it, or adds views.
@@ -486,6 +489,7 @@ func (l *lowering) tanh(n *graph.Node, in view) {
 
 // pack reads and packs the weights of all steps in parallel.
 func (l *lowering) pack(threads int) error {
+	l.slab.free = floats(int(l.packed / 4))
 	var group errgroup.Group
 	group.SetLimit(threads)
 	for _, pack := range l.packers {

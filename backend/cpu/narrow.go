@@ -25,9 +25,9 @@ const (
 
 func newNarrow(in view, outs int) *narrow { return &narrow{channels: in.c, outs: outs, width: in.w} }
 
-func (*narrow) String() string { return "taps" }
-func (n *narrow) bytes() int64 { return 4 * int64(n.channels) * kernel.NR }
-func (n *narrow) reserve()     { n.packed = make([]float32, n.channels*kernel.NR) }
+func (*narrow) String() string    { return "taps" }
+func (n *narrow) bytes() int64    { return 4 * int64(n.channels) * kernel.NR }
+func (n *narrow) reserve(m *slab) { n.packed = m.take(n.channels * kernel.NR) }
 
 func (n *narrow) scratch() int {
 	own := rowsBlock*(n.channels+rowGap) + 3*n.width*kernel.NR

@@ -72,18 +72,8 @@ func (f *fast) scratch() int {
 	return f.planes()*f.tiles*(f.lda()+kernel.NR) + f.stage() + f.w.M*f.w.M*kernel.NR + kernel.Temp + 5*alignment
 }
 
-func (f *fast) reserve() {
-	if f.half {
-		f.pairs = make([][]uint32, len(f.phases))
-		for i := range f.pairs {
-			f.pairs[i] = make([]uint32, kernel.Panels(f.outs, kernel.NR)*f.panel()/2)
-		}
-		return
-	}
-	f.packed = make([][]float32, len(f.phases))
-	for i := range f.packed {
-		f.packed[i] = make([]float32, kernel.Panels(f.outs, kernel.NR)*f.panel())
-	}
+func (f *fast) reserve(m *slab) {
+	f.packed, f.pairs = m.phases(len(f.phases), kernel.Panels(f.outs, kernel.NR)*f.panel(), f.half)
 }
 
 // add transforms the kernels, a panel of outputs at a time. Of a phase, taps are sums of the

@@ -201,119 +201,53 @@ TEXT ·dotsAVX2(SB), NOSPLIT, $0-48
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-rows13:
-	CMPQ   BX, $0x04
-	JLT    done14
-	LEAQ   (DX)(DX*2), R9
+repeat13:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	XORQ   R10, R10
-
-loop15:
-	CMPQ        R10, DI
-	JGE         rest16
-	VMOVUPS     (SI)(R10*1), Y5
-	LEAQ        (CX), R11
-	VMOVUPS     (R11)(R10*1), Y6
-	VFMADD231PS Y6, Y5, Y1
-	LEAQ        (CX)(DX*1), R11
-	VMOVUPS     (R11)(R10*1), Y6
-	VFMADD231PS Y6, Y5, Y2
-	LEAQ        (CX)(DX*2), R11
-	VMOVUPS     (R11)(R10*1), Y6
-	VFMADD231PS Y6, Y5, Y3
-	LEAQ        (CX)(R9*1), R11
-	VMOVUPS     (R11)(R10*1), Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $0x20, R10
-	JMP         loop15
-
-rest16:
-	TESTQ       R8, R8
-	JZ          done17
-	VMASKMOVPS  (SI)(R10*1), Y0, Y5
-	LEAQ        (CX), R11
-	VMASKMOVPS  (R11)(R10*1), Y0, Y6
-	VFMADD231PS Y6, Y5, Y1
-	LEAQ        (CX)(DX*1), R11
-	VMASKMOVPS  (R11)(R10*1), Y0, Y6
-	VFMADD231PS Y6, Y5, Y2
-	LEAQ        (CX)(DX*2), R11
-	VMASKMOVPS  (R11)(R10*1), Y0, Y6
-	VFMADD231PS Y6, Y5, Y3
-	LEAQ        (CX)(R9*1), R9
-	VMASKMOVPS  (R9)(R10*1), Y0, Y6
-	VFMADD231PS Y6, Y5, Y4
-
-done17:
-	VMOVAPS      Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X5
-	VADDPS       X1, X5, X5
-	VMOVHLPS     X5, X5, X1
-	VADDPS       X1, X5, X5
-	VMOVSHDUP    X5, X1
-	VADDPS       X1, X5, X5
-	VMOVSS       X5, (AX)
-	VMOVAPS      Y2, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPS       X1, X2, X2
-	VMOVHLPS     X2, X2, X1
-	VADDPS       X1, X2, X2
-	VMOVSHDUP    X2, X1
-	VADDPS       X1, X2, X2
-	VMOVSS       X2, 4(AX)
-	VMOVAPS      Y3, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPS       X1, X2, X2
-	VMOVHLPS     X2, X2, X1
-	VADDPS       X1, X2, X2
-	VMOVSHDUP    X2, X1
-	VADDPS       X1, X2, X2
-	VMOVSS       X2, 8(AX)
-	VMOVAPS      Y4, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPS       X1, X2, X2
-	VMOVHLPS     X2, X2, X1
-	VADDPS       X1, X2, X2
-	VMOVSHDUP    X2, X1
-	VADDPS       X1, X2, X2
-	VMOVSS       X2, 12(AX)
-	ADDQ         $0x10, AX
-	ADDQ         DX, CX
-	ADDQ         DX, CX
-	ADDQ         DX, CX
-	ADDQ         DX, CX
-	SUBQ         $0x04, BX
-	JMP          rows13
-
-done14:
-rows18:
-	CMPQ   BX, $0x01
-	JLT    done19
-	VXORPS Y1, Y1, Y1
 	XORQ   R9, R9
 
-loop20:
+loop14:
+	LEAQ        128(R9), R10
+	CMPQ        R10, DI
+	JG          single15
+	VMOVUPS     (SI)(R9*1), Y5
+	VMOVUPS     (CX)(R9*1), Y6
+	VFMADD231PS Y6, Y5, Y1
+	VMOVUPS     32(SI)(R9*1), Y5
+	VMOVUPS     32(CX)(R9*1), Y6
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     64(SI)(R9*1), Y5
+	VMOVUPS     64(CX)(R9*1), Y6
+	VFMADD231PS Y6, Y5, Y3
+	VMOVUPS     96(SI)(R9*1), Y5
+	VMOVUPS     96(CX)(R9*1), Y6
+	VFMADD231PS Y6, Y5, Y4
+	MOVQ        R10, R9
+	JMP         loop14
+
+single15:
+loop16:
 	CMPQ        R9, DI
-	JGE         rest21
-	VMOVUPS     (SI)(R9*1), Y2
-	LEAQ        (CX), R10
-	VMOVUPS     (R10)(R9*1), Y3
-	VFMADD231PS Y3, Y2, Y1
+	JGE         rest17
+	VMOVUPS     (SI)(R9*1), Y5
+	VMOVUPS     (CX)(R9*1), Y6
+	VFMADD231PS Y6, Y5, Y1
 	ADDQ        $0x20, R9
-	JMP         loop20
+	JMP         loop16
 
-rest21:
+rest17:
 	TESTQ       R8, R8
-	JZ          done22
-	VMASKMOVPS  (SI)(R9*1), Y0, Y2
-	LEAQ        (CX), R10
-	VMASKMOVPS  (R10)(R9*1), Y0, Y3
-	VFMADD231PS Y3, Y2, Y1
+	JZ          done18
+	VMASKMOVPS  (SI)(R9*1), Y0, Y5
+	VMASKMOVPS  (CX)(R9*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y1
 
-done22:
+done18:
+	VADDPS       Y1, Y2, Y1
+	VADDPS       Y3, Y4, Y3
+	VADDPS       Y1, Y3, Y1
 	VMOVAPS      Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPS       X1, X2, X2
@@ -324,10 +258,8 @@ done22:
 	VMOVSS       X2, (AX)
 	ADDQ         $0x04, AX
 	ADDQ         DX, CX
-	SUBQ         $0x01, BX
-	JMP          rows18
-
-done19:
+	DECQ         BX
+	JNZ          repeat13
 	VZEROUPPER
 	RET
 
@@ -348,23 +280,23 @@ TEXT ·largestAVX2(SB), NOSPLIT, $0-24
 	VMOVUPS      (DI)(SI*4), Y1
 	XORQ         SI, SI
 
-loop23:
+loop19:
 	CMPQ    SI, DX
-	JGE     rest24
+	JGE     rest20
 	VMOVUPS (AX)(SI*1), Y2
 	VMAXPS  Y0, Y2, Y0
 	ADDQ    $0x20, SI
-	JMP     loop23
+	JMP     loop19
 
-rest24:
+rest20:
 	TESTQ        BX, BX
-	JZ           done25
+	JZ           done21
 	VMASKMOVPS   (AX)(SI*1), Y1, Y2
 	VBROADCASTSS (AX), Y3
 	VBLENDVPS    Y1, Y2, Y3, Y2
 	VMAXPS       Y0, Y2, Y0
 
-done25:
+done21:
 	VMOVUPS Y0, (CX)
 	VZEROUPPER
 	RET
@@ -387,9 +319,9 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-32
 	VBROADCASTSS largest+16(FP), Y1
 	XORQ         SI, SI
 
-loop26:
+loop22:
 	CMPQ         SI, DX
-	JGE          rest27
+	JGE          rest23
 	VMOVUPS      (AX)(SI*1), Y3
 	VSUBPS       Y1, Y3, Y3
 	VMOVUPS      cAVX2c2ae0000<>+0(SB), Y4
@@ -413,11 +345,11 @@ loop26:
 	VADDPS       Y3, Y2, Y2
 	VMOVUPS      Y3, (AX)(SI*1)
 	ADDQ         $0x20, SI
-	JMP          loop26
+	JMP          loop22
 
-rest27:
+rest23:
 	TESTQ        BX, BX
-	JZ           done28
+	JZ           done24
 	VMASKMOVPS   (AX)(SI*1), Y0, Y3
 	VSUBPS       Y1, Y3, Y3
 	VMOVUPS      cAVX2c2ae0000<>+0(SB), Y1
@@ -442,7 +374,7 @@ rest27:
 	VADDPS       Y3, Y2, Y2
 	VMASKMOVPS   Y3, Y0, (AX)(SI*1)
 
-done28:
+done24:
 	VMOVUPS Y2, (CX)
 	VZEROUPPER
 	RET
@@ -573,23 +505,23 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-20
 	VBROADCASTSS factor+16(FP), Y1
 	XORQ         BX, BX
 
-loop29:
+loop25:
 	CMPQ    BX, CX
-	JGE     rest30
+	JGE     rest26
 	VMOVUPS (AX)(BX*1), Y2
 	VMULPS  Y1, Y2, Y2
 	VMOVUPS Y2, (AX)(BX*1)
 	ADDQ    $0x20, BX
-	JMP     loop29
+	JMP     loop25
 
-rest30:
+rest26:
 	TESTQ      DX, DX
-	JZ         done31
+	JZ         done27
 	VMASKMOVPS (AX)(BX*1), Y0, Y2
 	VMULPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (AX)(BX*1)
 
-done31:
+done27:
 	VZEROUPPER
 	RET
 
@@ -610,9 +542,9 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-16
 	VMOVUPS cAVX2c2ae0000<>+0(SB), Y2
 	XORQ    BX, BX
 
-loop32:
+loop28:
 	CMPQ         BX, CX
-	JGE          rest33
+	JGE          rest29
 	VMOVUPS      (AX)(BX*1), Y3
 	VPAND        Y3, Y1, Y4
 	VPOR         Y3, Y1, Y3
@@ -641,11 +573,11 @@ loop32:
 	VPOR         Y3, Y4, Y3
 	VMOVUPS      Y3, (AX)(BX*1)
 	ADDQ         $0x20, BX
-	JMP          loop32
+	JMP          loop28
 
-rest33:
+rest29:
 	TESTQ        DX, DX
-	JZ           done34
+	JZ           done30
 	VMASKMOVPS   (AX)(BX*1), Y0, Y3
 	VPAND        Y3, Y1, Y4
 	VPOR         Y3, Y1, Y3
@@ -674,7 +606,7 @@ rest33:
 	VPOR         Y3, Y4, Y3
 	VMASKMOVPS   Y3, Y0, (AX)(BX*1)
 
-done34:
+done30:
 	VZEROUPPER
 	RET
 
@@ -708,12 +640,12 @@ TEXT ·input3AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile35:
+tile31:
 	XORQ R9, R9
 
-loop36:
+loop32:
 	CMPQ    R9, DI
-	JGE     rest37
+	JGE     rest33
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (DX)(R9*1), R10
 	VMOVUPS (R10), Y1
@@ -791,11 +723,11 @@ loop36:
 	VSUBPS  Y2, Y1, Y1
 	VMOVUPS Y1, (R10)(CX*2)
 	ADDQ    $0x20, R9
-	JMP     loop36
+	JMP     loop32
 
-rest37:
+rest33:
 	TESTQ      R8, R8
-	JZ         done38
+	JZ         done34
 	MOVQ       pixel+40(FP), R11
 	LEAQ       (DX)(R9*1), R10
 	VMASKMOVPS (R10), Y0, Y1
@@ -872,13 +804,13 @@ rest37:
 	VSUBPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (R9)(CX*2)
 
-done38:
+done34:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile35
+	JNZ  tile31
 	VZEROUPPER
 	RET
 
@@ -902,12 +834,12 @@ TEXT ·output2of3AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile39:
+tile35:
 	XORQ R9, R9
 
-loop40:
+loop36:
 	CMPQ    R9, DI
-	JGE     rest41
+	JGE     rest37
 	LEAQ    (DX)(R9*1), R10
 	VMOVUPS (R10), Y1
 	VMOVUPS (R10)(BX*1), Y2
@@ -953,22 +885,22 @@ loop40:
 	VADDPS  Y4, Y3, Y3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain43
+	JZ      plain39
 	VMOVUPS (R10), Y4
 	VADDPS  Y4, Y2, Y4
 	VMOVUPS Y4, (R10)
 	VMOVUPS (R10)(SI*1), Y2
 	VADDPS  Y2, Y3, Y2
 	VMOVUPS Y2, (R10)(SI*1)
-	JMP     done44
+	JMP     done40
 
-plain43:
+plain39:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done44:
+done40:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 96(AX), Y3
@@ -979,28 +911,28 @@ done44:
 	VADDPS  Y4, Y3, Y3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain45
+	JZ      plain41
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
 	VMOVUPS (R10)(SI*1), Y1
 	VADDPS  Y1, Y3, Y1
 	VMOVUPS Y1, (R10)(SI*1)
-	JMP     done46
+	JMP     done42
 
-plain45:
+plain41:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done46:
+done42:
 	ADDQ $0x20, R9
-	JMP  loop40
+	JMP  loop36
 
-rest41:
+rest37:
 	TESTQ      R8, R8
-	JZ         done42
+	JZ         done38
 	LEAQ       (DX)(R9*1), R10
 	VMASKMOVPS (R10), Y0, Y1
 	VMASKMOVPS (R10)(BX*1), Y0, Y2
@@ -1046,22 +978,22 @@ rest41:
 	VADDPS     Y4, Y3, Y3
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain47
+	JZ         plain43
 	VMASKMOVPS (R10), Y0, Y4
 	VADDPS     Y4, Y2, Y4
 	VMASKMOVPS Y4, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y2
 	VADDPS     Y2, Y3, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*1)
-	JMP        done48
+	JMP        done44
 
-plain47:
+plain43:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done48:
+done44:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    96(AX), Y3
@@ -1072,29 +1004,29 @@ done48:
 	VADDPS     Y4, Y3, Y3
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain49
+	JZ         plain45
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y1
 	VADDPS     Y1, Y3, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*1)
-	JMP        done50
+	JMP        done46
 
-plain49:
+plain45:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done50:
-done42:
+done46:
+done38:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile39
+	JNZ  tile35
 	VZEROUPPER
 	RET
 
@@ -1117,9 +1049,9 @@ TEXT ·weights2of3AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop51:
+loop47:
 	CMPQ    R9, DI
-	JGE     rest52
+	JGE     rest48
 	LEAQ    (BX)(R9*1), R10
 	VMOVUPS (R10), Y1
 	ADDQ    SI, R10
@@ -1176,11 +1108,11 @@ loop51:
 	VMOVAPS Y2, Y1
 	VMOVUPS Y1, (R10)(DX*2)
 	ADDQ    $0x20, R9
-	JMP     loop51
+	JMP     loop47
 
-rest52:
+rest48:
 	TESTQ      R8, R8
-	JZ         done53
+	JZ         done49
 	LEAQ       (BX)(R9*1), BX
 	VMASKMOVPS (BX), Y0, Y1
 	ADDQ       SI, BX
@@ -1237,7 +1169,7 @@ rest52:
 	VMOVAPS    Y2, Y1
 	VMASKMOVPS Y1, Y0, (CX)(DX*2)
 
-done53:
+done49:
 	VZEROUPPER
 	RET
 
@@ -1271,12 +1203,12 @@ TEXT ·input4AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile54:
+tile50:
 	XORQ R9, R9
 
-loop55:
+loop51:
 	CMPQ    R9, DI
-	JGE     rest56
+	JGE     rest52
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R12
@@ -1427,11 +1359,11 @@ loop55:
 	VSUBPS  Y2, Y1, Y1
 	VMOVUPS Y1, (R10)(R11*1)
 	ADDQ    $0x20, R9
-	JMP     loop55
+	JMP     loop51
 
-rest56:
+rest52:
 	TESTQ      R8, R8
-	JZ         done57
+	JZ         done53
 	MOVQ       pixel+40(FP), R11
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R12
@@ -1581,13 +1513,13 @@ rest56:
 	VSUBPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (R9)(R10*1)
 
-done57:
+done53:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile54
+	JNZ  tile50
 	VZEROUPPER
 	RET
 
@@ -1611,12 +1543,12 @@ TEXT ·output2of4AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile58:
+tile54:
 	XORQ R9, R9
 
-loop59:
+loop55:
 	CMPQ    R9, DI
-	JGE     rest60
+	JGE     rest56
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R11
 	VMOVUPS (R10), Y1
@@ -1692,22 +1624,22 @@ loop59:
 	VADDPS  Y5, Y3, Y3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain62
+	JZ      plain58
 	VMOVUPS (R10), Y4
 	VADDPS  Y4, Y2, Y4
 	VMOVUPS Y4, (R10)
 	VMOVUPS (R10)(SI*1), Y2
 	VADDPS  Y2, Y3, Y2
 	VMOVUPS Y2, (R10)(SI*1)
-	JMP     done63
+	JMP     done59
 
-plain62:
+plain58:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done63:
+done59:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 96(AX), Y3
@@ -1721,28 +1653,28 @@ done63:
 	VADDPS  Y5, Y3, Y3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain64
+	JZ      plain60
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
 	VMOVUPS (R10)(SI*1), Y1
 	VADDPS  Y1, Y3, Y1
 	VMOVUPS Y1, (R10)(SI*1)
-	JMP     done65
+	JMP     done61
 
-plain64:
+plain60:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done65:
+done61:
 	ADDQ $0x20, R9
-	JMP  loop59
+	JMP  loop55
 
-rest60:
+rest56:
 	TESTQ      R8, R8
-	JZ         done61
+	JZ         done57
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R11
 	VMASKMOVPS (R10), Y0, Y1
@@ -1818,22 +1750,22 @@ rest60:
 	VADDPS     Y5, Y3, Y3
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain66
+	JZ         plain62
 	VMASKMOVPS (R10), Y0, Y4
 	VADDPS     Y4, Y2, Y4
 	VMASKMOVPS Y4, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y2
 	VADDPS     Y2, Y3, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*1)
-	JMP        done67
+	JMP        done63
 
-plain66:
+plain62:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done67:
+done63:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    96(AX), Y3
@@ -1847,29 +1779,29 @@ done67:
 	VADDPS     Y5, Y3, Y3
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain68
+	JZ         plain64
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y1
 	VADDPS     Y1, Y3, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*1)
-	JMP        done69
+	JMP        done65
 
-plain68:
+plain64:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done69:
-done61:
+done65:
+done57:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile58
+	JNZ  tile54
 	VZEROUPPER
 	RET
 
@@ -1892,9 +1824,9 @@ TEXT ·weights3of4AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop70:
+loop66:
 	CMPQ         R9, DI
-	JGE          rest71
+	JGE          rest67
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -2029,11 +1961,11 @@ loop70:
 	VMOVAPS      Y3, Y1
 	VMOVUPS      Y1, (R10)(R11*1)
 	ADDQ         $0x20, R9
-	JMP          loop70
+	JMP          loop66
 
-rest71:
+rest67:
 	TESTQ        R8, R8
-	JZ           done72
+	JZ           done68
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -2168,7 +2100,7 @@ rest71:
 	VMOVAPS      Y3, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 
-done72:
+done68:
 	VZEROUPPER
 	RET
 
@@ -2192,12 +2124,12 @@ TEXT ·output3of4AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile73:
+tile69:
 	XORQ R9, R9
 
-loop74:
+loop70:
 	CMPQ    R9, DI
-	JGE     rest75
+	JGE     rest71
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R11
 	VMOVUPS (R10), Y1
@@ -2282,7 +2214,7 @@ loop74:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain77
+	JZ      plain73
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -2292,9 +2224,9 @@ loop74:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done78
+	JMP     done74
 
-plain77:
+plain73:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -2302,7 +2234,7 @@ plain77:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done78:
+done74:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 128(AX), Y3
@@ -2317,7 +2249,7 @@ done78:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain79
+	JZ      plain75
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -2327,9 +2259,9 @@ done78:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done80
+	JMP     done76
 
-plain79:
+plain75:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -2337,7 +2269,7 @@ plain79:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done80:
+done76:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 160(AX), Y3
@@ -2352,7 +2284,7 @@ done80:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain81
+	JZ      plain77
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
@@ -2362,9 +2294,9 @@ done80:
 	VMOVUPS (R10)(SI*2), Y1
 	VADDPS  Y1, Y4, Y1
 	VMOVUPS Y1, (R10)(SI*2)
-	JMP     done82
+	JMP     done78
 
-plain81:
+plain77:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -2372,13 +2304,13 @@ plain81:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done82:
+done78:
 	ADDQ $0x20, R9
-	JMP  loop74
+	JMP  loop70
 
-rest75:
+rest71:
 	TESTQ      R8, R8
-	JZ         done76
+	JZ         done72
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R11
 	VMASKMOVPS (R10), Y0, Y1
@@ -2463,7 +2395,7 @@ rest75:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain83
+	JZ         plain79
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -2473,9 +2405,9 @@ rest75:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done84
+	JMP        done80
 
-plain83:
+plain79:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -2483,7 +2415,7 @@ plain83:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done84:
+done80:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    128(AX), Y3
@@ -2498,7 +2430,7 @@ done84:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain85
+	JZ         plain81
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -2508,9 +2440,9 @@ done84:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done86
+	JMP        done82
 
-plain85:
+plain81:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -2518,7 +2450,7 @@ plain85:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done86:
+done82:
 	ADDQ       R9, R10
 	VMOVUPS    64(AX), Y2
 	VMOVUPS    160(AX), Y3
@@ -2533,7 +2465,7 @@ done86:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain87
+	JZ         plain83
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
@@ -2543,9 +2475,9 @@ done86:
 	VMASKMOVPS (R10)(SI*2), Y0, Y1
 	VADDPS     Y1, Y4, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*2)
-	JMP        done88
+	JMP        done84
 
-plain87:
+plain83:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -2553,14 +2485,14 @@ plain87:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done88:
-done76:
+done84:
+done72:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile73
+	JNZ  tile69
 	VZEROUPPER
 	RET
 
@@ -2583,9 +2515,9 @@ TEXT ·weights2of4AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop89:
+loop85:
 	CMPQ         R9, DI
-	JGE          rest90
+	JGE          rest86
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -2687,11 +2619,11 @@ loop89:
 	VMOVAPS      Y2, Y1
 	VMOVUPS      Y1, (R10)(R11*1)
 	ADDQ         $0x20, R9
-	JMP          loop89
+	JMP          loop85
 
-rest90:
+rest86:
 	TESTQ        R8, R8
-	JZ           done91
+	JZ           done87
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -2793,7 +2725,7 @@ rest90:
 	VMOVAPS      Y2, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 
-done91:
+done87:
 	VZEROUPPER
 	RET
 
@@ -2817,12 +2749,12 @@ TEXT ·input6AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile92:
+tile88:
 	XORQ R9, R9
 
-loop93:
+loop89:
 	CMPQ         R9, DI
-	JGE          rest94
+	JGE          rest90
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -3287,11 +3219,11 @@ loop93:
 	VADDPS       Y6, Y1, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop93
+	JMP          loop89
 
-rest94:
+rest90:
 	TESTQ        R8, R8
-	JZ           done95
+	JZ           done91
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -3755,13 +3687,13 @@ rest94:
 	VADDPS       Y6, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (R11)
 
-done95:
+done91:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile92
+	JNZ  tile88
 	VZEROUPPER
 	RET
 
@@ -3835,12 +3767,12 @@ TEXT ·output4of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile96:
+tile92:
 	XORQ R9, R9
 
-loop97:
+loop93:
 	CMPQ        R9, DI
-	JGE         rest98
+	JGE         rest94
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -4041,6 +3973,104 @@ loop97:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
+	JZ          plain96
+	VMOVUPS     (R10), Y3
+	VADDPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	VMOVUPS     (R10)(SI*1), Y2
+	VADDPS      Y2, Y6, Y2
+	VMOVUPS     Y2, (R10)(SI*1)
+	VMOVUPS     (R10)(SI*2), Y2
+	VADDPS      Y2, Y8, Y2
+	VMOVUPS     Y2, (R10)(SI*2)
+	VMOVUPS     (R10)(R12*1), Y2
+	VADDPS      Y2, Y4, Y2
+	VMOVUPS     Y2, (R10)(R12*1)
+	JMP         done97
+
+plain96:
+	VADDPS  Y1, Y2, Y2
+	VMOVUPS Y2, (R10)
+	VADDPS  Y1, Y6, Y6
+	VMOVUPS Y6, (R10)(SI*1)
+	VADDPS  Y1, Y8, Y8
+	VMOVUPS Y8, (R10)(SI*2)
+	VADDPS  Y1, Y4, Y4
+	VMOVUPS Y4, (R10)(R12*1)
+
+done97:
+	ADDQ        R11, R10
+	VMOVUPS     32(AX), Y2
+	VMOVUPS     160(AX), Y3
+	VMOVUPS     288(AX), Y4
+	VMOVUPS     416(AX), Y5
+	VMOVUPS     544(AX), Y6
+	VMOVUPS     672(AX), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VADDPS      Y8, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
+	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
+	VMULPS      cAVX23f000000<>+0(SB), Y8, Y8
+	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y8
+	VMOVAPS     Y7, Y4
+	VFMADD231PS cAVX23eb504f3<>+0(SB), Y3, Y4
+	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
+	MOVQ        add+80(FP), R13
+	TESTQ       R13, R13
+	JZ          plain98
+	VMOVUPS     (R10), Y3
+	VADDPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	VMOVUPS     (R10)(SI*1), Y2
+	VADDPS      Y2, Y6, Y2
+	VMOVUPS     Y2, (R10)(SI*1)
+	VMOVUPS     (R10)(SI*2), Y2
+	VADDPS      Y2, Y8, Y2
+	VMOVUPS     Y2, (R10)(SI*2)
+	VMOVUPS     (R10)(R12*1), Y2
+	VADDPS      Y2, Y4, Y2
+	VMOVUPS     Y2, (R10)(R12*1)
+	JMP         done99
+
+plain98:
+	VADDPS  Y1, Y2, Y2
+	VMOVUPS Y2, (R10)
+	VADDPS  Y1, Y6, Y6
+	VMOVUPS Y6, (R10)(SI*1)
+	VADDPS  Y1, Y8, Y8
+	VMOVUPS Y8, (R10)(SI*2)
+	VADDPS  Y1, Y4, Y4
+	VMOVUPS Y4, (R10)(R12*1)
+
+done99:
+	ADDQ        R11, R10
+	VMOVUPS     64(AX), Y2
+	VMOVUPS     192(AX), Y3
+	VMOVUPS     320(AX), Y4
+	VMOVUPS     448(AX), Y5
+	VMOVUPS     576(AX), Y6
+	VMOVUPS     704(AX), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VADDPS      Y8, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
+	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
+	VMULPS      cAVX23f000000<>+0(SB), Y8, Y8
+	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y8
+	VMOVAPS     Y7, Y4
+	VFMADD231PS cAVX23eb504f3<>+0(SB), Y3, Y4
+	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
+	MOVQ        add+80(FP), R13
+	TESTQ       R13, R13
 	JZ          plain100
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
@@ -4068,104 +4098,6 @@ plain100:
 
 done101:
 	ADDQ        R11, R10
-	VMOVUPS     32(AX), Y2
-	VMOVUPS     160(AX), Y3
-	VMOVUPS     288(AX), Y4
-	VMOVUPS     416(AX), Y5
-	VMOVUPS     544(AX), Y6
-	VMOVUPS     672(AX), Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VMOVAPS     Y2, Y2
-	VADDPS      Y8, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
-	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
-	VMULPS      cAVX23f000000<>+0(SB), Y8, Y8
-	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y8
-	VMOVAPS     Y7, Y4
-	VFMADD231PS cAVX23eb504f3<>+0(SB), Y3, Y4
-	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
-	MOVQ        add+80(FP), R13
-	TESTQ       R13, R13
-	JZ          plain102
-	VMOVUPS     (R10), Y3
-	VADDPS      Y3, Y2, Y3
-	VMOVUPS     Y3, (R10)
-	VMOVUPS     (R10)(SI*1), Y2
-	VADDPS      Y2, Y6, Y2
-	VMOVUPS     Y2, (R10)(SI*1)
-	VMOVUPS     (R10)(SI*2), Y2
-	VADDPS      Y2, Y8, Y2
-	VMOVUPS     Y2, (R10)(SI*2)
-	VMOVUPS     (R10)(R12*1), Y2
-	VADDPS      Y2, Y4, Y2
-	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done103
-
-plain102:
-	VADDPS  Y1, Y2, Y2
-	VMOVUPS Y2, (R10)
-	VADDPS  Y1, Y6, Y6
-	VMOVUPS Y6, (R10)(SI*1)
-	VADDPS  Y1, Y8, Y8
-	VMOVUPS Y8, (R10)(SI*2)
-	VADDPS  Y1, Y4, Y4
-	VMOVUPS Y4, (R10)(R12*1)
-
-done103:
-	ADDQ        R11, R10
-	VMOVUPS     64(AX), Y2
-	VMOVUPS     192(AX), Y3
-	VMOVUPS     320(AX), Y4
-	VMOVUPS     448(AX), Y5
-	VMOVUPS     576(AX), Y6
-	VMOVUPS     704(AX), Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VMOVAPS     Y2, Y2
-	VADDPS      Y8, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
-	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
-	VMULPS      cAVX23f000000<>+0(SB), Y8, Y8
-	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y8
-	VMOVAPS     Y7, Y4
-	VFMADD231PS cAVX23eb504f3<>+0(SB), Y3, Y4
-	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
-	MOVQ        add+80(FP), R13
-	TESTQ       R13, R13
-	JZ          plain104
-	VMOVUPS     (R10), Y3
-	VADDPS      Y3, Y2, Y3
-	VMOVUPS     Y3, (R10)
-	VMOVUPS     (R10)(SI*1), Y2
-	VADDPS      Y2, Y6, Y2
-	VMOVUPS     Y2, (R10)(SI*1)
-	VMOVUPS     (R10)(SI*2), Y2
-	VADDPS      Y2, Y8, Y2
-	VMOVUPS     Y2, (R10)(SI*2)
-	VMOVUPS     (R10)(R12*1), Y2
-	VADDPS      Y2, Y4, Y2
-	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done105
-
-plain104:
-	VADDPS  Y1, Y2, Y2
-	VMOVUPS Y2, (R10)
-	VADDPS  Y1, Y6, Y6
-	VMOVUPS Y6, (R10)(SI*1)
-	VADDPS  Y1, Y8, Y8
-	VMOVUPS Y8, (R10)(SI*2)
-	VADDPS  Y1, Y4, Y4
-	VMOVUPS Y4, (R10)(R12*1)
-
-done105:
-	ADDQ        R11, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
 	VMOVUPS     352(AX), Y4
@@ -4188,7 +4120,7 @@ done105:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain106
+	JZ          plain102
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -4201,9 +4133,9 @@ done105:
 	VMOVUPS     (R10)(R12*1), Y1
 	VADDPS      Y1, Y4, Y1
 	VMOVUPS     Y1, (R10)(R12*1)
-	JMP         done107
+	JMP         done103
 
-plain106:
+plain102:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4213,13 +4145,13 @@ plain106:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done107:
+done103:
 	ADDQ $0x20, R9
-	JMP  loop97
+	JMP  loop93
 
-rest98:
+rest94:
 	TESTQ       R8, R8
-	JZ          done99
+	JZ          done95
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -4420,6 +4352,104 @@ rest98:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
+	JZ          plain104
+	VMASKMOVPS  (R10), Y0, Y3
+	VADDPS      Y3, Y2, Y3
+	VMASKMOVPS  Y3, Y0, (R10)
+	VMASKMOVPS  (R10)(SI*1), Y0, Y2
+	VADDPS      Y2, Y6, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*1)
+	VMASKMOVPS  (R10)(SI*2), Y0, Y2
+	VADDPS      Y2, Y8, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*2)
+	VMASKMOVPS  (R10)(R11*1), Y0, Y2
+	VADDPS      Y2, Y4, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
+	JMP         done105
+
+plain104:
+	VADDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (R10)
+	VADDPS     Y1, Y6, Y6
+	VMASKMOVPS Y6, Y0, (R10)(SI*1)
+	VADDPS     Y1, Y8, Y8
+	VMASKMOVPS Y8, Y0, (R10)(SI*2)
+	VADDPS     Y1, Y4, Y4
+	VMASKMOVPS Y4, Y0, (R10)(R11*1)
+
+done105:
+	ADDQ        R9, R10
+	VMOVUPS     32(AX), Y2
+	VMOVUPS     160(AX), Y3
+	VMOVUPS     288(AX), Y4
+	VMOVUPS     416(AX), Y5
+	VMOVUPS     544(AX), Y6
+	VMOVUPS     672(AX), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VADDPS      Y8, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
+	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
+	VMULPS      cAVX23f000000<>+0(SB), Y8, Y8
+	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y8
+	VMOVAPS     Y7, Y4
+	VFMADD231PS cAVX23eb504f3<>+0(SB), Y3, Y4
+	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
+	MOVQ        add+80(FP), R12
+	TESTQ       R12, R12
+	JZ          plain106
+	VMASKMOVPS  (R10), Y0, Y3
+	VADDPS      Y3, Y2, Y3
+	VMASKMOVPS  Y3, Y0, (R10)
+	VMASKMOVPS  (R10)(SI*1), Y0, Y2
+	VADDPS      Y2, Y6, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*1)
+	VMASKMOVPS  (R10)(SI*2), Y0, Y2
+	VADDPS      Y2, Y8, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*2)
+	VMASKMOVPS  (R10)(R11*1), Y0, Y2
+	VADDPS      Y2, Y4, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
+	JMP         done107
+
+plain106:
+	VADDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (R10)
+	VADDPS     Y1, Y6, Y6
+	VMASKMOVPS Y6, Y0, (R10)(SI*1)
+	VADDPS     Y1, Y8, Y8
+	VMASKMOVPS Y8, Y0, (R10)(SI*2)
+	VADDPS     Y1, Y4, Y4
+	VMASKMOVPS Y4, Y0, (R10)(R11*1)
+
+done107:
+	ADDQ        R9, R10
+	VMOVUPS     64(AX), Y2
+	VMOVUPS     192(AX), Y3
+	VMOVUPS     320(AX), Y4
+	VMOVUPS     448(AX), Y5
+	VMOVUPS     576(AX), Y6
+	VMOVUPS     704(AX), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VADDPS      Y8, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
+	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
+	VMULPS      cAVX23f000000<>+0(SB), Y8, Y8
+	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y8
+	VMOVAPS     Y7, Y4
+	VFMADD231PS cAVX23eb504f3<>+0(SB), Y3, Y4
+	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
+	MOVQ        add+80(FP), R12
+	TESTQ       R12, R12
 	JZ          plain108
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
@@ -4447,104 +4477,6 @@ plain108:
 
 done109:
 	ADDQ        R9, R10
-	VMOVUPS     32(AX), Y2
-	VMOVUPS     160(AX), Y3
-	VMOVUPS     288(AX), Y4
-	VMOVUPS     416(AX), Y5
-	VMOVUPS     544(AX), Y6
-	VMOVUPS     672(AX), Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VMOVAPS     Y2, Y2
-	VADDPS      Y8, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
-	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
-	VMULPS      cAVX23f000000<>+0(SB), Y8, Y8
-	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y8
-	VMOVAPS     Y7, Y4
-	VFMADD231PS cAVX23eb504f3<>+0(SB), Y3, Y4
-	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
-	MOVQ        add+80(FP), R12
-	TESTQ       R12, R12
-	JZ          plain110
-	VMASKMOVPS  (R10), Y0, Y3
-	VADDPS      Y3, Y2, Y3
-	VMASKMOVPS  Y3, Y0, (R10)
-	VMASKMOVPS  (R10)(SI*1), Y0, Y2
-	VADDPS      Y2, Y6, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*1)
-	VMASKMOVPS  (R10)(SI*2), Y0, Y2
-	VADDPS      Y2, Y8, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*2)
-	VMASKMOVPS  (R10)(R11*1), Y0, Y2
-	VADDPS      Y2, Y4, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done111
-
-plain110:
-	VADDPS     Y1, Y2, Y2
-	VMASKMOVPS Y2, Y0, (R10)
-	VADDPS     Y1, Y6, Y6
-	VMASKMOVPS Y6, Y0, (R10)(SI*1)
-	VADDPS     Y1, Y8, Y8
-	VMASKMOVPS Y8, Y0, (R10)(SI*2)
-	VADDPS     Y1, Y4, Y4
-	VMASKMOVPS Y4, Y0, (R10)(R11*1)
-
-done111:
-	ADDQ        R9, R10
-	VMOVUPS     64(AX), Y2
-	VMOVUPS     192(AX), Y3
-	VMOVUPS     320(AX), Y4
-	VMOVUPS     448(AX), Y5
-	VMOVUPS     576(AX), Y6
-	VMOVUPS     704(AX), Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VMOVAPS     Y2, Y2
-	VADDPS      Y8, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
-	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
-	VMULPS      cAVX23f000000<>+0(SB), Y8, Y8
-	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y8
-	VMOVAPS     Y7, Y4
-	VFMADD231PS cAVX23eb504f3<>+0(SB), Y3, Y4
-	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
-	MOVQ        add+80(FP), R12
-	TESTQ       R12, R12
-	JZ          plain112
-	VMASKMOVPS  (R10), Y0, Y3
-	VADDPS      Y3, Y2, Y3
-	VMASKMOVPS  Y3, Y0, (R10)
-	VMASKMOVPS  (R10)(SI*1), Y0, Y2
-	VADDPS      Y2, Y6, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*1)
-	VMASKMOVPS  (R10)(SI*2), Y0, Y2
-	VADDPS      Y2, Y8, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*2)
-	VMASKMOVPS  (R10)(R11*1), Y0, Y2
-	VADDPS      Y2, Y4, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done113
-
-plain112:
-	VADDPS     Y1, Y2, Y2
-	VMASKMOVPS Y2, Y0, (R10)
-	VADDPS     Y1, Y6, Y6
-	VMASKMOVPS Y6, Y0, (R10)(SI*1)
-	VADDPS     Y1, Y8, Y8
-	VMASKMOVPS Y8, Y0, (R10)(SI*2)
-	VADDPS     Y1, Y4, Y4
-	VMASKMOVPS Y4, Y0, (R10)(R11*1)
-
-done113:
-	ADDQ        R9, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
 	VMOVUPS     352(AX), Y4
@@ -4567,7 +4499,7 @@ done113:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain114
+	JZ          plain110
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -4580,9 +4512,9 @@ done113:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y1
 	VADDPS      Y1, Y4, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(R11*1)
-	JMP         done115
+	JMP         done111
 
-plain114:
+plain110:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4592,14 +4524,14 @@ plain114:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done115:
-done99:
+done111:
+done95:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile96
+	JNZ  tile92
 	VZEROUPPER
 	RET
 
@@ -4652,9 +4584,9 @@ TEXT ·weights3of6AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop116:
+loop112:
 	CMPQ         R9, DI
-	JGE          rest117
+	JGE          rest113
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -4920,11 +4852,11 @@ loop116:
 	VMOVAPS      Y3, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop116
+	JMP          loop112
 
-rest117:
+rest113:
 	TESTQ        R8, R8
-	JZ           done118
+	JZ           done114
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -5190,7 +5122,7 @@ rest117:
 	VMOVAPS      Y3, Y1
 	VMASKMOVPS   Y1, Y0, (BX)
 
-done118:
+done114:
 	VZEROUPPER
 	RET
 
@@ -5274,12 +5206,12 @@ TEXT ·output5of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile119:
+tile115:
 	XORQ R9, R9
 
-loop120:
+loop116:
 	CMPQ        R9, DI
-	JGE         rest121
+	JGE         rest117
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -5500,6 +5432,118 @@ loop120:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
+	JZ          plain119
+	VMOVUPS     (R10), Y4
+	VADDPS      Y4, Y2, Y4
+	VMOVUPS     Y4, (R10)
+	VMOVUPS     (R10)(SI*1), Y2
+	VADDPS      Y2, Y6, Y2
+	VMOVUPS     Y2, (R10)(SI*1)
+	VMOVUPS     (R10)(SI*2), Y2
+	VADDPS      Y2, Y9, Y2
+	VMOVUPS     Y2, (R10)(SI*2)
+	VMOVUPS     (R10)(R12*1), Y2
+	VADDPS      Y2, Y3, Y2
+	VMOVUPS     Y2, (R10)(R12*1)
+	VMOVUPS     (R10)(SI*4), Y2
+	VADDPS      Y2, Y5, Y2
+	VMOVUPS     Y2, (R10)(SI*4)
+	JMP         done120
+
+plain119:
+	VADDPS  Y1, Y2, Y2
+	VMOVUPS Y2, (R10)
+	VADDPS  Y1, Y6, Y6
+	VMOVUPS Y6, (R10)(SI*1)
+	VADDPS  Y1, Y9, Y9
+	VMOVUPS Y9, (R10)(SI*2)
+	VADDPS  Y1, Y3, Y3
+	VMOVUPS Y3, (R10)(R12*1)
+	VADDPS  Y1, Y5, Y5
+	VMOVUPS Y5, (R10)(SI*4)
+
+done120:
+	ADDQ        R11, R10
+	VMOVUPS     32(AX), Y2
+	VMOVUPS     192(AX), Y3
+	VMOVUPS     352(AX), Y4
+	VMOVUPS     512(AX), Y5
+	VMOVUPS     672(AX), Y6
+	VMOVUPS     832(AX), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VADDPS      Y8, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
+	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
+	VMULPS      cAVX23f000000<>+0(SB), Y8, Y9
+	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y9
+	VMULPS      cAVX23eb504f3<>+0(SB), Y3, Y3
+	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y3
+	VMOVAPS     Y7, Y5
+	VFMADD231PS cAVX23e800000<>+0(SB), Y8, Y5
+	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
+	MOVQ        add+80(FP), R13
+	TESTQ       R13, R13
+	JZ          plain121
+	VMOVUPS     (R10), Y4
+	VADDPS      Y4, Y2, Y4
+	VMOVUPS     Y4, (R10)
+	VMOVUPS     (R10)(SI*1), Y2
+	VADDPS      Y2, Y6, Y2
+	VMOVUPS     Y2, (R10)(SI*1)
+	VMOVUPS     (R10)(SI*2), Y2
+	VADDPS      Y2, Y9, Y2
+	VMOVUPS     Y2, (R10)(SI*2)
+	VMOVUPS     (R10)(R12*1), Y2
+	VADDPS      Y2, Y3, Y2
+	VMOVUPS     Y2, (R10)(R12*1)
+	VMOVUPS     (R10)(SI*4), Y2
+	VADDPS      Y2, Y5, Y2
+	VMOVUPS     Y2, (R10)(SI*4)
+	JMP         done122
+
+plain121:
+	VADDPS  Y1, Y2, Y2
+	VMOVUPS Y2, (R10)
+	VADDPS  Y1, Y6, Y6
+	VMOVUPS Y6, (R10)(SI*1)
+	VADDPS  Y1, Y9, Y9
+	VMOVUPS Y9, (R10)(SI*2)
+	VADDPS  Y1, Y3, Y3
+	VMOVUPS Y3, (R10)(R12*1)
+	VADDPS  Y1, Y5, Y5
+	VMOVUPS Y5, (R10)(SI*4)
+
+done122:
+	ADDQ        R11, R10
+	VMOVUPS     64(AX), Y2
+	VMOVUPS     224(AX), Y3
+	VMOVUPS     384(AX), Y4
+	VMOVUPS     544(AX), Y5
+	VMOVUPS     704(AX), Y6
+	VMOVUPS     864(AX), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VADDPS      Y8, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
+	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
+	VMULPS      cAVX23f000000<>+0(SB), Y8, Y9
+	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y9
+	VMULPS      cAVX23eb504f3<>+0(SB), Y3, Y3
+	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y3
+	VMOVAPS     Y7, Y5
+	VFMADD231PS cAVX23e800000<>+0(SB), Y8, Y5
+	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
+	MOVQ        add+80(FP), R13
+	TESTQ       R13, R13
 	JZ          plain123
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
@@ -5532,12 +5576,12 @@ plain123:
 
 done124:
 	ADDQ        R11, R10
-	VMOVUPS     32(AX), Y2
-	VMOVUPS     192(AX), Y3
-	VMOVUPS     352(AX), Y4
-	VMOVUPS     512(AX), Y5
-	VMOVUPS     672(AX), Y6
-	VMOVUPS     832(AX), Y7
+	VMOVUPS     96(AX), Y2
+	VMOVUPS     256(AX), Y3
+	VMOVUPS     416(AX), Y4
+	VMOVUPS     576(AX), Y5
+	VMOVUPS     736(AX), Y6
+	VMOVUPS     896(AX), Y7
 	VADDPS      Y4, Y3, Y8
 	VSUBPS      Y4, Y3, Y3
 	VADDPS      Y6, Y5, Y4
@@ -5588,118 +5632,6 @@ plain125:
 
 done126:
 	ADDQ        R11, R10
-	VMOVUPS     64(AX), Y2
-	VMOVUPS     224(AX), Y3
-	VMOVUPS     384(AX), Y4
-	VMOVUPS     544(AX), Y5
-	VMOVUPS     704(AX), Y6
-	VMOVUPS     864(AX), Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VMOVAPS     Y2, Y2
-	VADDPS      Y8, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
-	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
-	VMULPS      cAVX23f000000<>+0(SB), Y8, Y9
-	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y9
-	VMULPS      cAVX23eb504f3<>+0(SB), Y3, Y3
-	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y3
-	VMOVAPS     Y7, Y5
-	VFMADD231PS cAVX23e800000<>+0(SB), Y8, Y5
-	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
-	MOVQ        add+80(FP), R13
-	TESTQ       R13, R13
-	JZ          plain127
-	VMOVUPS     (R10), Y4
-	VADDPS      Y4, Y2, Y4
-	VMOVUPS     Y4, (R10)
-	VMOVUPS     (R10)(SI*1), Y2
-	VADDPS      Y2, Y6, Y2
-	VMOVUPS     Y2, (R10)(SI*1)
-	VMOVUPS     (R10)(SI*2), Y2
-	VADDPS      Y2, Y9, Y2
-	VMOVUPS     Y2, (R10)(SI*2)
-	VMOVUPS     (R10)(R12*1), Y2
-	VADDPS      Y2, Y3, Y2
-	VMOVUPS     Y2, (R10)(R12*1)
-	VMOVUPS     (R10)(SI*4), Y2
-	VADDPS      Y2, Y5, Y2
-	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done128
-
-plain127:
-	VADDPS  Y1, Y2, Y2
-	VMOVUPS Y2, (R10)
-	VADDPS  Y1, Y6, Y6
-	VMOVUPS Y6, (R10)(SI*1)
-	VADDPS  Y1, Y9, Y9
-	VMOVUPS Y9, (R10)(SI*2)
-	VADDPS  Y1, Y3, Y3
-	VMOVUPS Y3, (R10)(R12*1)
-	VADDPS  Y1, Y5, Y5
-	VMOVUPS Y5, (R10)(SI*4)
-
-done128:
-	ADDQ        R11, R10
-	VMOVUPS     96(AX), Y2
-	VMOVUPS     256(AX), Y3
-	VMOVUPS     416(AX), Y4
-	VMOVUPS     576(AX), Y5
-	VMOVUPS     736(AX), Y6
-	VMOVUPS     896(AX), Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VMOVAPS     Y2, Y2
-	VADDPS      Y8, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
-	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
-	VMULPS      cAVX23f000000<>+0(SB), Y8, Y9
-	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y9
-	VMULPS      cAVX23eb504f3<>+0(SB), Y3, Y3
-	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y3
-	VMOVAPS     Y7, Y5
-	VFMADD231PS cAVX23e800000<>+0(SB), Y8, Y5
-	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
-	MOVQ        add+80(FP), R13
-	TESTQ       R13, R13
-	JZ          plain129
-	VMOVUPS     (R10), Y4
-	VADDPS      Y4, Y2, Y4
-	VMOVUPS     Y4, (R10)
-	VMOVUPS     (R10)(SI*1), Y2
-	VADDPS      Y2, Y6, Y2
-	VMOVUPS     Y2, (R10)(SI*1)
-	VMOVUPS     (R10)(SI*2), Y2
-	VADDPS      Y2, Y9, Y2
-	VMOVUPS     Y2, (R10)(SI*2)
-	VMOVUPS     (R10)(R12*1), Y2
-	VADDPS      Y2, Y3, Y2
-	VMOVUPS     Y2, (R10)(R12*1)
-	VMOVUPS     (R10)(SI*4), Y2
-	VADDPS      Y2, Y5, Y2
-	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done130
-
-plain129:
-	VADDPS  Y1, Y2, Y2
-	VMOVUPS Y2, (R10)
-	VADDPS  Y1, Y6, Y6
-	VMOVUPS Y6, (R10)(SI*1)
-	VADDPS  Y1, Y9, Y9
-	VMOVUPS Y9, (R10)(SI*2)
-	VADDPS  Y1, Y3, Y3
-	VMOVUPS Y3, (R10)(R12*1)
-	VADDPS  Y1, Y5, Y5
-	VMOVUPS Y5, (R10)(SI*4)
-
-done130:
-	ADDQ        R11, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
 	VMOVUPS     448(AX), Y4
@@ -5724,7 +5656,7 @@ done130:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain131
+	JZ          plain127
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -5740,9 +5672,9 @@ done130:
 	VMOVUPS     (R10)(SI*4), Y1
 	VADDPS      Y1, Y5, Y1
 	VMOVUPS     Y1, (R10)(SI*4)
-	JMP         done132
+	JMP         done128
 
-plain131:
+plain127:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5754,13 +5686,13 @@ plain131:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done132:
+done128:
 	ADDQ $0x20, R9
-	JMP  loop120
+	JMP  loop116
 
-rest121:
+rest117:
 	TESTQ       R8, R8
-	JZ          done122
+	JZ          done118
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -5981,6 +5913,118 @@ rest121:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
+	JZ          plain129
+	VMASKMOVPS  (R10), Y0, Y4
+	VADDPS      Y4, Y2, Y4
+	VMASKMOVPS  Y4, Y0, (R10)
+	VMASKMOVPS  (R10)(SI*1), Y0, Y2
+	VADDPS      Y2, Y6, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*1)
+	VMASKMOVPS  (R10)(SI*2), Y0, Y2
+	VADDPS      Y2, Y9, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*2)
+	VMASKMOVPS  (R10)(R11*1), Y0, Y2
+	VADDPS      Y2, Y3, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
+	VMASKMOVPS  (R10)(SI*4), Y0, Y2
+	VADDPS      Y2, Y5, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
+	JMP         done130
+
+plain129:
+	VADDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (R10)
+	VADDPS     Y1, Y6, Y6
+	VMASKMOVPS Y6, Y0, (R10)(SI*1)
+	VADDPS     Y1, Y9, Y9
+	VMASKMOVPS Y9, Y0, (R10)(SI*2)
+	VADDPS     Y1, Y3, Y3
+	VMASKMOVPS Y3, Y0, (R10)(R11*1)
+	VADDPS     Y1, Y5, Y5
+	VMASKMOVPS Y5, Y0, (R10)(SI*4)
+
+done130:
+	ADDQ        R9, R10
+	VMOVUPS     32(AX), Y2
+	VMOVUPS     192(AX), Y3
+	VMOVUPS     352(AX), Y4
+	VMOVUPS     512(AX), Y5
+	VMOVUPS     672(AX), Y6
+	VMOVUPS     832(AX), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VADDPS      Y8, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
+	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
+	VMULPS      cAVX23f000000<>+0(SB), Y8, Y9
+	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y9
+	VMULPS      cAVX23eb504f3<>+0(SB), Y3, Y3
+	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y3
+	VMOVAPS     Y7, Y5
+	VFMADD231PS cAVX23e800000<>+0(SB), Y8, Y5
+	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
+	MOVQ        add+80(FP), R12
+	TESTQ       R12, R12
+	JZ          plain131
+	VMASKMOVPS  (R10), Y0, Y4
+	VADDPS      Y4, Y2, Y4
+	VMASKMOVPS  Y4, Y0, (R10)
+	VMASKMOVPS  (R10)(SI*1), Y0, Y2
+	VADDPS      Y2, Y6, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*1)
+	VMASKMOVPS  (R10)(SI*2), Y0, Y2
+	VADDPS      Y2, Y9, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*2)
+	VMASKMOVPS  (R10)(R11*1), Y0, Y2
+	VADDPS      Y2, Y3, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
+	VMASKMOVPS  (R10)(SI*4), Y0, Y2
+	VADDPS      Y2, Y5, Y2
+	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
+	JMP         done132
+
+plain131:
+	VADDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (R10)
+	VADDPS     Y1, Y6, Y6
+	VMASKMOVPS Y6, Y0, (R10)(SI*1)
+	VADDPS     Y1, Y9, Y9
+	VMASKMOVPS Y9, Y0, (R10)(SI*2)
+	VADDPS     Y1, Y3, Y3
+	VMASKMOVPS Y3, Y0, (R10)(R11*1)
+	VADDPS     Y1, Y5, Y5
+	VMASKMOVPS Y5, Y0, (R10)(SI*4)
+
+done132:
+	ADDQ        R9, R10
+	VMOVUPS     64(AX), Y2
+	VMOVUPS     224(AX), Y3
+	VMOVUPS     384(AX), Y4
+	VMOVUPS     544(AX), Y5
+	VMOVUPS     704(AX), Y6
+	VMOVUPS     864(AX), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VADDPS      Y8, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
+	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
+	VMULPS      cAVX23f000000<>+0(SB), Y8, Y9
+	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y9
+	VMULPS      cAVX23eb504f3<>+0(SB), Y3, Y3
+	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y3
+	VMOVAPS     Y7, Y5
+	VFMADD231PS cAVX23e800000<>+0(SB), Y8, Y5
+	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
+	MOVQ        add+80(FP), R12
+	TESTQ       R12, R12
 	JZ          plain133
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
@@ -6013,12 +6057,12 @@ plain133:
 
 done134:
 	ADDQ        R9, R10
-	VMOVUPS     32(AX), Y2
-	VMOVUPS     192(AX), Y3
-	VMOVUPS     352(AX), Y4
-	VMOVUPS     512(AX), Y5
-	VMOVUPS     672(AX), Y6
-	VMOVUPS     832(AX), Y7
+	VMOVUPS     96(AX), Y2
+	VMOVUPS     256(AX), Y3
+	VMOVUPS     416(AX), Y4
+	VMOVUPS     576(AX), Y5
+	VMOVUPS     736(AX), Y6
+	VMOVUPS     896(AX), Y7
 	VADDPS      Y4, Y3, Y8
 	VSUBPS      Y4, Y3, Y3
 	VADDPS      Y6, Y5, Y4
@@ -6069,118 +6113,6 @@ plain135:
 
 done136:
 	ADDQ        R9, R10
-	VMOVUPS     64(AX), Y2
-	VMOVUPS     224(AX), Y3
-	VMOVUPS     384(AX), Y4
-	VMOVUPS     544(AX), Y5
-	VMOVUPS     704(AX), Y6
-	VMOVUPS     864(AX), Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VMOVAPS     Y2, Y2
-	VADDPS      Y8, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
-	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
-	VMULPS      cAVX23f000000<>+0(SB), Y8, Y9
-	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y9
-	VMULPS      cAVX23eb504f3<>+0(SB), Y3, Y3
-	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y3
-	VMOVAPS     Y7, Y5
-	VFMADD231PS cAVX23e800000<>+0(SB), Y8, Y5
-	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
-	MOVQ        add+80(FP), R12
-	TESTQ       R12, R12
-	JZ          plain137
-	VMASKMOVPS  (R10), Y0, Y4
-	VADDPS      Y4, Y2, Y4
-	VMASKMOVPS  Y4, Y0, (R10)
-	VMASKMOVPS  (R10)(SI*1), Y0, Y2
-	VADDPS      Y2, Y6, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*1)
-	VMASKMOVPS  (R10)(SI*2), Y0, Y2
-	VADDPS      Y2, Y9, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*2)
-	VMASKMOVPS  (R10)(R11*1), Y0, Y2
-	VADDPS      Y2, Y3, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	VMASKMOVPS  (R10)(SI*4), Y0, Y2
-	VADDPS      Y2, Y5, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done138
-
-plain137:
-	VADDPS     Y1, Y2, Y2
-	VMASKMOVPS Y2, Y0, (R10)
-	VADDPS     Y1, Y6, Y6
-	VMASKMOVPS Y6, Y0, (R10)(SI*1)
-	VADDPS     Y1, Y9, Y9
-	VMASKMOVPS Y9, Y0, (R10)(SI*2)
-	VADDPS     Y1, Y3, Y3
-	VMASKMOVPS Y3, Y0, (R10)(R11*1)
-	VADDPS     Y1, Y5, Y5
-	VMASKMOVPS Y5, Y0, (R10)(SI*4)
-
-done138:
-	ADDQ        R9, R10
-	VMOVUPS     96(AX), Y2
-	VMOVUPS     256(AX), Y3
-	VMOVUPS     416(AX), Y4
-	VMOVUPS     576(AX), Y5
-	VMOVUPS     736(AX), Y6
-	VMOVUPS     896(AX), Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VMOVAPS     Y2, Y2
-	VADDPS      Y8, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	VMULPS      cAVX23f3504f3<>+0(SB), Y3, Y6
-	VFMADD231PS cAVX23fb504f3<>+0(SB), Y5, Y6
-	VMULPS      cAVX23f000000<>+0(SB), Y8, Y9
-	VFMADD231PS cAVX240000000<>+0(SB), Y4, Y9
-	VMULPS      cAVX23eb504f3<>+0(SB), Y3, Y3
-	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y3
-	VMOVAPS     Y7, Y5
-	VFMADD231PS cAVX23e800000<>+0(SB), Y8, Y5
-	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
-	MOVQ        add+80(FP), R12
-	TESTQ       R12, R12
-	JZ          plain139
-	VMASKMOVPS  (R10), Y0, Y4
-	VADDPS      Y4, Y2, Y4
-	VMASKMOVPS  Y4, Y0, (R10)
-	VMASKMOVPS  (R10)(SI*1), Y0, Y2
-	VADDPS      Y2, Y6, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*1)
-	VMASKMOVPS  (R10)(SI*2), Y0, Y2
-	VADDPS      Y2, Y9, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*2)
-	VMASKMOVPS  (R10)(R11*1), Y0, Y2
-	VADDPS      Y2, Y3, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	VMASKMOVPS  (R10)(SI*4), Y0, Y2
-	VADDPS      Y2, Y5, Y2
-	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done140
-
-plain139:
-	VADDPS     Y1, Y2, Y2
-	VMASKMOVPS Y2, Y0, (R10)
-	VADDPS     Y1, Y6, Y6
-	VMASKMOVPS Y6, Y0, (R10)(SI*1)
-	VADDPS     Y1, Y9, Y9
-	VMASKMOVPS Y9, Y0, (R10)(SI*2)
-	VADDPS     Y1, Y3, Y3
-	VMASKMOVPS Y3, Y0, (R10)(R11*1)
-	VADDPS     Y1, Y5, Y5
-	VMASKMOVPS Y5, Y0, (R10)(SI*4)
-
-done140:
-	ADDQ        R9, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
 	VMOVUPS     448(AX), Y4
@@ -6205,7 +6137,7 @@ done140:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain141
+	JZ          plain137
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -6221,9 +6153,9 @@ done140:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y1
 	VADDPS      Y1, Y5, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(SI*4)
-	JMP         done142
+	JMP         done138
 
-plain141:
+plain137:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -6235,14 +6167,14 @@ plain141:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done142:
-done122:
+done138:
+done118:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile119
+	JNZ  tile115
 	VZEROUPPER
 	RET
 
@@ -6285,9 +6217,9 @@ TEXT ·weights2of6AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop143:
+loop139:
 	CMPQ         R9, DI
-	JGE          rest144
+	JGE          rest140
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -6499,11 +6431,11 @@ loop143:
 	VMOVAPS      Y2, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop143
+	JMP          loop139
 
-rest144:
+rest140:
 	TESTQ        R8, R8
-	JZ           done145
+	JZ           done141
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -6715,7 +6647,7 @@ rest144:
 	VMOVAPS      Y2, Y1
 	VMASKMOVPS   Y1, Y0, (BX)
 
-done145:
+done141:
 	VZEROUPPER
 	RET
 
@@ -6729,9 +6661,9 @@ TEXT ·tile1xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop146:
+loop142:
 	CMPQ         AX, $0x04
-	JLT          rest147
+	JLT          rest143
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -6755,11 +6687,11 @@ loop146:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop146
+	JMP          loop142
 
-rest147:
+rest143:
 	TESTQ        AX, AX
-	JZ           done148
+	JZ           done144
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -6768,9 +6700,9 @@ rest147:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest147
+	JMP          rest143
 
-done148:
+done144:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6780,13 +6712,13 @@ done148:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), CX
 	TESTQ      CX, CX
-	JNZ        adding149
+	JNZ        adding145
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
 	VZEROUPPER
 	RET
 
-adding149:
+adding145:
 	VMASKMOVPS (AX), Y2, Y4
 	VADDPS     Y4, Y0, Y0
 	VMASKMOVPS Y0, Y2, (AX)
@@ -6842,9 +6774,9 @@ TEXT ·tile2xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop150:
+loop146:
 	CMPQ         AX, $0x04
-	JLT          rest151
+	JLT          rest147
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -6880,11 +6812,11 @@ loop150:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop150
+	JMP          loop146
 
-rest151:
+rest147:
 	TESTQ        AX, AX
-	JZ           done152
+	JZ           done148
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -6896,9 +6828,9 @@ rest151:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest151
+	JMP          rest147
 
-done152:
+done148:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6908,7 +6840,7 @@ done152:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding153
+	JNZ        adding149
 	VMASKMOVPS Y0, Y4, (AX)
 	VMASKMOVPS Y1, Y5, 32(AX)
 	ADDQ       CX, AX
@@ -6917,7 +6849,7 @@ done152:
 	VZEROUPPER
 	RET
 
-adding153:
+adding149:
 	VMASKMOVPS (AX), Y4, Y6
 	VADDPS     Y6, Y0, Y0
 	VMASKMOVPS Y0, Y4, (AX)
@@ -6948,9 +6880,9 @@ TEXT ·tile3xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop154:
+loop150:
 	CMPQ         AX, $0x04
-	JLT          rest155
+	JLT          rest151
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -6998,11 +6930,11 @@ loop154:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop154
+	JMP          loop150
 
-rest155:
+rest151:
 	TESTQ        AX, AX
-	JZ           done156
+	JZ           done152
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -7017,9 +6949,9 @@ rest155:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest155
+	JMP          rest151
 
-done156:
+done152:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -7029,7 +6961,7 @@ done156:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding157
+	JNZ        adding153
 	VMASKMOVPS Y0, Y6, (AX)
 	VMASKMOVPS Y1, Y7, 32(AX)
 	ADDQ       CX, AX
@@ -7041,7 +6973,7 @@ done156:
 	VZEROUPPER
 	RET
 
-adding157:
+adding153:
 	VMASKMOVPS (AX), Y6, Y8
 	VADDPS     Y8, Y0, Y0
 	VMASKMOVPS Y0, Y6, (AX)
@@ -7082,9 +7014,9 @@ TEXT ·tile4xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop158:
+loop154:
 	CMPQ         AX, $0x04
-	JLT          rest159
+	JLT          rest155
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -7144,11 +7076,11 @@ loop158:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop158
+	JMP          loop154
 
-rest159:
+rest155:
 	TESTQ        AX, AX
-	JZ           done160
+	JZ           done156
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -7166,9 +7098,9 @@ rest159:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest159
+	JMP          rest155
 
-done160:
+done156:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -7178,7 +7110,7 @@ done160:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding161
+	JNZ        adding157
 	VMASKMOVPS Y0, Y8, (AX)
 	VMASKMOVPS Y1, Y9, 32(AX)
 	ADDQ       CX, AX
@@ -7193,7 +7125,7 @@ done160:
 	VZEROUPPER
 	RET
 
-adding161:
+adding157:
 	VMASKMOVPS (AX), Y8, Y10
 	VADDPS     Y10, Y0, Y0
 	VMASKMOVPS Y0, Y8, (AX)
@@ -7243,9 +7175,9 @@ TEXT ·tile5xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop162:
+loop158:
 	CMPQ         AX, $0x04
-	JLT          rest163
+	JLT          rest159
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -7317,11 +7249,11 @@ loop162:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop162
+	JMP          loop158
 
-rest163:
+rest159:
 	TESTQ        AX, AX
-	JZ           done164
+	JZ           done160
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -7342,9 +7274,9 @@ rest163:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest163
+	JMP          rest159
 
-done164:
+done160:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -7354,7 +7286,7 @@ done164:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding165
+	JNZ        adding161
 	VMASKMOVPS Y0, Y10, (AX)
 	VMASKMOVPS Y1, Y11, 32(AX)
 	ADDQ       CX, AX
@@ -7372,7 +7304,7 @@ done164:
 	VZEROUPPER
 	RET
 
-adding165:
+adding161:
 	VMASKMOVPS (AX), Y10, Y12
 	VADDPS     Y12, Y0, Y0
 	VMASKMOVPS Y0, Y10, (AX)
@@ -7433,9 +7365,9 @@ TEXT ·tile6xAVX2(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop166:
+loop162:
 	CMPQ         AX, $0x04
-	JLT          rest167
+	JLT          rest163
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -7520,11 +7452,11 @@ loop166:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop166
+	JMP          loop162
 
-rest167:
+rest163:
 	TESTQ        AX, AX
-	JZ           done168
+	JZ           done164
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -7549,9 +7481,9 @@ rest167:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest167
+	JMP          rest163
 
-done168:
+done164:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -7561,7 +7493,7 @@ done168:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding169
+	JNZ        adding165
 	VMASKMOVPS Y0, Y12, (AX)
 	VMASKMOVPS Y1, Y13, 32(AX)
 	ADDQ       CX, AX
@@ -7582,7 +7514,7 @@ done168:
 	VZEROUPPER
 	RET
 
-adding169:
+adding165:
 	VMASKMOVPS (AX), Y12, Y14
 	VADDPS     Y14, Y0, Y0
 	VMASKMOVPS Y0, Y12, (AX)

@@ -191,53 +191,53 @@ TEXT ·dotsAVX512(SB), NOSPLIT, $0-48
 	DECQ  R10
 	KMOVW R10, K1
 
-rows13:
-	CMPQ   SI, $0x04
-	JLT    done14
-	LEAQ   (BX)(BX*2), CX
+repeat13:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	XORQ   R10, R10
+	XORQ   CX, CX
 
-loop15:
+loop14:
+	LEAQ        256(CX), R10
 	CMPQ        R10, R8
-	JGE         rest16
-	VMOVUPS     (DI)(R10*1), Z4
-	LEAQ        (DX), R11
-	VMOVUPS     (R11)(R10*1), Z5
+	JG          single15
+	VMOVUPS     (DI)(CX*1), Z4
+	VMOVUPS     (DX)(CX*1), Z5
 	VFMADD231PS Z5, Z4, Z0
-	LEAQ        (DX)(BX*1), R11
-	VMOVUPS     (R11)(R10*1), Z5
+	VMOVUPS     64(DI)(CX*1), Z4
+	VMOVUPS     64(DX)(CX*1), Z5
 	VFMADD231PS Z5, Z4, Z1
-	LEAQ        (DX)(BX*2), R11
-	VMOVUPS     (R11)(R10*1), Z5
+	VMOVUPS     128(DI)(CX*1), Z4
+	VMOVUPS     128(DX)(CX*1), Z5
 	VFMADD231PS Z5, Z4, Z2
-	LEAQ        (DX)(CX*1), R11
-	VMOVUPS     (R11)(R10*1), Z5
+	VMOVUPS     192(DI)(CX*1), Z4
+	VMOVUPS     192(DX)(CX*1), Z5
 	VFMADD231PS Z5, Z4, Z3
-	ADDQ        $0x40, R10
-	JMP         loop15
+	MOVQ        R10, CX
+	JMP         loop14
 
-rest16:
+single15:
+loop16:
+	CMPQ        CX, R8
+	JGE         rest17
+	VMOVUPS     (DI)(CX*1), Z4
+	VMOVUPS     (DX)(CX*1), Z5
+	VFMADD231PS Z5, Z4, Z0
+	ADDQ        $0x40, CX
+	JMP         loop16
+
+rest17:
 	TESTQ       R9, R9
-	JZ          done17
-	VMOVUPS.Z   (DI)(R10*1), K1, Z4
-	LEAQ        (DX), R11
-	VMOVUPS.Z   (R11)(R10*1), K1, Z5
+	JZ          done18
+	VMOVUPS.Z   (DI)(CX*1), K1, Z4
+	VMOVUPS.Z   (DX)(CX*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
-	LEAQ        (DX)(BX*1), R11
-	VMOVUPS.Z   (R11)(R10*1), K1, Z5
-	VFMADD231PS Z5, Z4, Z1
-	LEAQ        (DX)(BX*2), R11
-	VMOVUPS.Z   (R11)(R10*1), K1, Z5
-	VFMADD231PS Z5, Z4, Z2
-	LEAQ        (DX)(CX*1), CX
-	VMOVUPS.Z   (CX)(R10*1), K1, Z5
-	VFMADD231PS Z5, Z4, Z3
 
-done17:
+done18:
+	VADDPS        Z0, Z1, Z0
+	VADDPS        Z2, Z3, Z2
+	VADDPS        Z0, Z2, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y4
 	VEXTRACTF128  $0x01, Y4, X5
@@ -247,82 +247,10 @@ done17:
 	VMOVSHDUP     X5, X4
 	VADDPS        X4, X5, X5
 	VMOVSS        X5, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y4, Y1, Y4
-	VEXTRACTF128  $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSS        X5, 4(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y4, Y2, Y4
-	VEXTRACTF128  $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSS        X5, 8(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y4, Y3, Y4
-	VEXTRACTF128  $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSS        X5, 12(AX)
-	ADDQ          $0x10, AX
-	ADDQ          BX, DX
-	ADDQ          BX, DX
-	ADDQ          BX, DX
-	ADDQ          BX, DX
-	SUBQ          $0x04, SI
-	JMP           rows13
-
-done14:
-rows18:
-	CMPQ   SI, $0x01
-	JLT    done19
-	VPXORD Z6, Z6, Z6
-	XORQ   CX, CX
-
-loop20:
-	CMPQ        CX, R8
-	JGE         rest21
-	VMOVUPS     (DI)(CX*1), Z0
-	LEAQ        (DX), R10
-	VMOVUPS     (R10)(CX*1), Z1
-	VFMADD231PS Z1, Z0, Z6
-	ADDQ        $0x40, CX
-	JMP         loop20
-
-rest21:
-	TESTQ       R9, R9
-	JZ          done22
-	VMOVUPS.Z   (DI)(CX*1), K1, Z0
-	LEAQ        (DX), R10
-	VMOVUPS.Z   (R10)(CX*1), K1, Z1
-	VFMADD231PS Z1, Z0, Z6
-
-done22:
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSS        X1, (AX)
 	ADDQ          $0x04, AX
 	ADDQ          BX, DX
-	SUBQ          $0x01, SI
-	JMP           rows18
-
-done19:
+	DECQ          SI
+	JNZ           repeat13
 	VZEROUPPER
 	RET
 
@@ -345,23 +273,23 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-24
 	KMOVW        DI, K1
 	XORQ         CX, CX
 
-loop23:
+loop19:
 	CMPQ    CX, BX
-	JGE     rest24
+	JGE     rest20
 	VMOVUPS (AX)(CX*1), Z1
 	VMAXPS  Z0, Z1, Z0
 	ADDQ    $0x40, CX
-	JMP     loop23
+	JMP     loop19
 
-rest24:
+rest20:
 	TESTQ        SI, SI
-	JZ           done25
+	JZ           done21
 	VMOVUPS.Z    (AX)(CX*1), K1, Z1
 	VBROADCASTSS (AX), Z1
 	VMOVUPS      (AX)(CX*1), K1, Z1
 	VMAXPS       Z0, Z1, Z0
 
-done25:
+done21:
 	VMOVUPS Z0, (DX)
 	VZEROUPPER
 	RET
@@ -386,9 +314,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-32
 	VBROADCASTSS largest+16(FP), Z0
 	XORQ         CX, CX
 
-loop26:
+loop22:
 	CMPQ         CX, BX
-	JGE          rest27
+	JGE          rest23
 	VMOVUPS      (AX)(CX*1), Z2
 	VSUBPS       Z0, Z2, Z2
 	VMOVUPS      cAVX512c2ae0000<>+0(SB), Z3
@@ -410,11 +338,11 @@ loop26:
 	VADDPS       Z2, Z1, Z1
 	VMOVUPS      Z2, (AX)(CX*1)
 	ADDQ         $0x40, CX
-	JMP          loop26
+	JMP          loop22
 
-rest27:
+rest23:
 	TESTQ        SI, SI
-	JZ           done28
+	JZ           done24
 	VMOVUPS.Z    (AX)(CX*1), K1, Z2
 	VSUBPS       Z0, Z2, Z2
 	VMOVUPS      cAVX512c2ae0000<>+0(SB), Z0
@@ -436,7 +364,7 @@ rest27:
 	VADDPS       Z2, Z1, K1, Z1
 	VMOVUPS      Z2, K1, (AX)(CX*1)
 
-done28:
+done24:
 	VMOVUPS Z1, (DX)
 	VZEROUPPER
 	RET
@@ -657,23 +585,23 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-20
 	VBROADCASTSS factor+16(FP), Z0
 	XORQ         CX, CX
 
-loop29:
+loop25:
 	CMPQ    CX, DX
-	JGE     rest30
+	JGE     rest26
 	VMOVUPS (AX)(CX*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(CX*1)
 	ADDQ    $0x40, CX
-	JMP     loop29
+	JMP     loop25
 
-rest30:
+rest26:
 	TESTQ     BX, BX
-	JZ        done31
+	JZ        done27
 	VMOVUPS.Z (AX)(CX*1), K1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(CX*1)
 
-done31:
+done27:
 	VZEROUPPER
 	RET
 
@@ -696,9 +624,9 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-16
 	VMOVUPS cAVX512c2ae0000<>+0(SB), Z1
 	XORQ    CX, CX
 
-loop32:
+loop28:
 	CMPQ         CX, DX
-	JGE          rest33
+	JGE          rest29
 	VMOVUPS      (AX)(CX*1), Z2
 	VPANDD       Z2, Z0, Z3
 	VPORD        Z2, Z0, Z2
@@ -725,11 +653,11 @@ loop32:
 	VPORD        Z2, Z3, Z2
 	VMOVUPS      Z2, (AX)(CX*1)
 	ADDQ         $0x40, CX
-	JMP          loop32
+	JMP          loop28
 
-rest33:
+rest29:
 	TESTQ        BX, BX
-	JZ           done34
+	JZ           done30
 	VMOVUPS.Z    (AX)(CX*1), K1, Z2
 	VPANDD       Z2, Z0, Z3
 	VPORD        Z2, Z0, Z2
@@ -756,7 +684,7 @@ rest33:
 	VPORD        Z2, Z3, Z2
 	VMOVUPS      Z2, K1, (AX)(CX*1)
 
-done34:
+done30:
 	VZEROUPPER
 	RET
 
@@ -800,12 +728,12 @@ TEXT ·input3AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile35:
+tile31:
 	XORQ CX, CX
 
-loop36:
+loop32:
 	CMPQ    CX, R8
-	JGE     rest37
+	JGE     rest33
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (BX)(CX*1), R10
 	VMOVUPS (R10), Z0
@@ -883,11 +811,11 @@ loop36:
 	VSUBPS  Z1, Z0, Z0
 	VMOVUPS Z0, (R10)(DX*2)
 	ADDQ    $0x40, CX
-	JMP     loop36
+	JMP     loop32
 
-rest37:
+rest33:
 	TESTQ     R9, R9
-	JZ        done38
+	JZ        done34
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	VMOVUPS.Z (R10), K1, Z0
@@ -964,13 +892,13 @@ rest37:
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (CX)(DX*2)
 
-done38:
+done34:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile35
+	JNZ  tile31
 	VZEROUPPER
 	RET
 
@@ -996,12 +924,12 @@ TEXT ·output2of3AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile39:
+tile35:
 	XORQ CX, CX
 
-loop40:
+loop36:
 	CMPQ    CX, R8
-	JGE     rest41
+	JGE     rest37
 	LEAQ    (BX)(CX*1), R10
 	VMOVUPS (R10), Z0
 	VMOVUPS (R10)(SI*1), Z1
@@ -1047,22 +975,22 @@ loop40:
 	VADDPS  Z3, Z2, Z2
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain43
+	JZ      plain39
 	VMOVUPS (R10), Z3
 	VADDPS  Z3, Z1, Z3
 	VMOVUPS Z3, (R10)
 	VMOVUPS (R10)(DI*1), Z1
 	VADDPS  Z1, Z2, Z1
 	VMOVUPS Z1, (R10)(DI*1)
-	JMP     done44
+	JMP     done40
 
-plain43:
+plain39:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done44:
+done40:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 192(AX), Z2
@@ -1073,28 +1001,28 @@ done44:
 	VADDPS  Z3, Z2, Z2
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain45
+	JZ      plain41
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
 	VMOVUPS (R10)(DI*1), Z0
 	VADDPS  Z0, Z2, Z0
 	VMOVUPS Z0, (R10)(DI*1)
-	JMP     done46
+	JMP     done42
 
-plain45:
+plain41:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done46:
+done42:
 	ADDQ $0x40, CX
-	JMP  loop40
+	JMP  loop36
 
-rest41:
+rest37:
 	TESTQ     R9, R9
-	JZ        done42
+	JZ        done38
 	LEAQ      (BX)(CX*1), R10
 	VMOVUPS.Z (R10), K1, Z0
 	VMOVUPS.Z (R10)(SI*1), K1, Z1
@@ -1140,22 +1068,22 @@ rest41:
 	VADDPS    Z3, Z2, Z2
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain47
+	JZ        plain43
 	VMOVUPS.Z (R10), K1, Z3
 	VADDPS    Z3, Z1, Z3
 	VMOVUPS   Z3, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z1
 	VADDPS    Z1, Z2, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*1)
-	JMP       done48
+	JMP       done44
 
-plain47:
+plain43:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done48:
+done44:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   192(AX), Z2
@@ -1166,29 +1094,29 @@ done48:
 	VADDPS    Z3, Z2, Z2
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain49
+	JZ        plain45
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z0
 	VADDPS    Z0, Z2, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*1)
-	JMP       done50
+	JMP       done46
 
-plain49:
+plain45:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done50:
-done42:
+done46:
+done38:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile39
+	JNZ  tile35
 	VZEROUPPER
 	RET
 
@@ -1213,9 +1141,9 @@ TEXT ·weights2of3AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop51:
+loop47:
 	CMPQ    CX, R8
-	JGE     rest52
+	JGE     rest48
 	LEAQ    (SI)(CX*1), R10
 	VMOVUPS (R10), Z0
 	ADDQ    DI, R10
@@ -1272,11 +1200,11 @@ loop51:
 	VMOVAPS Z1, Z0
 	VMOVUPS Z0, (R10)(BX*2)
 	ADDQ    $0x40, CX
-	JMP     loop51
+	JMP     loop47
 
-rest52:
+rest48:
 	TESTQ     R9, R9
-	JZ        done53
+	JZ        done49
 	LEAQ      (SI)(CX*1), SI
 	VMOVUPS.Z (SI), K1, Z0
 	ADDQ      DI, SI
@@ -1333,7 +1261,7 @@ rest52:
 	VMOVAPS   Z1, Z0
 	VMOVUPS   Z0, K1, (CX)(BX*2)
 
-done53:
+done49:
 	VZEROUPPER
 	RET
 
@@ -1377,12 +1305,12 @@ TEXT ·input4AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile54:
+tile50:
 	XORQ CX, CX
 
-loop55:
+loop51:
 	CMPQ    CX, R8
-	JGE     rest56
+	JGE     rest52
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R12
@@ -1533,11 +1461,11 @@ loop55:
 	VSUBPS  Z1, Z0, Z0
 	VMOVUPS Z0, (R10)(R11*1)
 	ADDQ    $0x40, CX
-	JMP     loop55
+	JMP     loop51
 
-rest56:
+rest52:
 	TESTQ     R9, R9
-	JZ        done57
+	JZ        done53
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R12
@@ -1687,13 +1615,13 @@ rest56:
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (CX)(R10*1)
 
-done57:
+done53:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile54
+	JNZ  tile50
 	VZEROUPPER
 	RET
 
@@ -1719,12 +1647,12 @@ TEXT ·output2of4AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile58:
+tile54:
 	XORQ CX, CX
 
-loop59:
+loop55:
 	CMPQ    CX, R8
-	JGE     rest60
+	JGE     rest56
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R11
 	VMOVUPS (R10), Z0
@@ -1800,22 +1728,22 @@ loop59:
 	VADDPS  Z4, Z2, Z2
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain62
+	JZ      plain58
 	VMOVUPS (R10), Z3
 	VADDPS  Z3, Z1, Z3
 	VMOVUPS Z3, (R10)
 	VMOVUPS (R10)(DI*1), Z1
 	VADDPS  Z1, Z2, Z1
 	VMOVUPS Z1, (R10)(DI*1)
-	JMP     done63
+	JMP     done59
 
-plain62:
+plain58:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done63:
+done59:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 192(AX), Z2
@@ -1829,28 +1757,28 @@ done63:
 	VADDPS  Z4, Z2, Z2
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain64
+	JZ      plain60
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
 	VMOVUPS (R10)(DI*1), Z0
 	VADDPS  Z0, Z2, Z0
 	VMOVUPS Z0, (R10)(DI*1)
-	JMP     done65
+	JMP     done61
 
-plain64:
+plain60:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done65:
+done61:
 	ADDQ $0x40, CX
-	JMP  loop59
+	JMP  loop55
 
-rest60:
+rest56:
 	TESTQ     R9, R9
-	JZ        done61
+	JZ        done57
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R11
 	VMOVUPS.Z (R10), K1, Z0
@@ -1926,22 +1854,22 @@ rest60:
 	VADDPS    Z4, Z2, Z2
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain66
+	JZ        plain62
 	VMOVUPS.Z (R10), K1, Z3
 	VADDPS    Z3, Z1, Z3
 	VMOVUPS   Z3, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z1
 	VADDPS    Z1, Z2, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*1)
-	JMP       done67
+	JMP       done63
 
-plain66:
+plain62:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done67:
+done63:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   192(AX), Z2
@@ -1955,29 +1883,29 @@ done67:
 	VADDPS    Z4, Z2, Z2
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain68
+	JZ        plain64
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z0
 	VADDPS    Z0, Z2, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*1)
-	JMP       done69
+	JMP       done65
 
-plain68:
+plain64:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done69:
-done61:
+done65:
+done57:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile58
+	JNZ  tile54
 	VZEROUPPER
 	RET
 
@@ -2002,9 +1930,9 @@ TEXT ·weights3of4AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop70:
+loop66:
 	CMPQ         CX, R8
-	JGE          rest71
+	JGE          rest67
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -2139,11 +2067,11 @@ loop70:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, (R10)(R11*1)
 	ADDQ         $0x40, CX
-	JMP          loop70
+	JMP          loop66
 
-rest71:
+rest67:
 	TESTQ        R9, R9
-	JZ           done72
+	JZ           done68
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -2278,7 +2206,7 @@ rest71:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, K1, (CX)(AX*1)
 
-done72:
+done68:
 	VZEROUPPER
 	RET
 
@@ -2304,12 +2232,12 @@ TEXT ·output3of4AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile73:
+tile69:
 	XORQ CX, CX
 
-loop74:
+loop70:
 	CMPQ    CX, R8
-	JGE     rest75
+	JGE     rest71
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R11
 	VMOVUPS (R10), Z0
@@ -2394,7 +2322,7 @@ loop74:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain77
+	JZ      plain73
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -2404,9 +2332,9 @@ loop74:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done78
+	JMP     done74
 
-plain77:
+plain73:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2414,7 +2342,7 @@ plain77:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done78:
+done74:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 256(AX), Z2
@@ -2429,7 +2357,7 @@ done78:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain79
+	JZ      plain75
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -2439,9 +2367,9 @@ done78:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done80
+	JMP     done76
 
-plain79:
+plain75:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2449,7 +2377,7 @@ plain79:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done80:
+done76:
 	ADDQ    R11, R10
 	VMOVUPS 128(AX), Z1
 	VMOVUPS 320(AX), Z2
@@ -2464,7 +2392,7 @@ done80:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain81
+	JZ      plain77
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
@@ -2474,9 +2402,9 @@ done80:
 	VMOVUPS (R10)(DI*2), Z0
 	VADDPS  Z0, Z3, Z0
 	VMOVUPS Z0, (R10)(DI*2)
-	JMP     done82
+	JMP     done78
 
-plain81:
+plain77:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2484,13 +2412,13 @@ plain81:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done82:
+done78:
 	ADDQ $0x40, CX
-	JMP  loop74
+	JMP  loop70
 
-rest75:
+rest71:
 	TESTQ     R9, R9
-	JZ        done76
+	JZ        done72
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R11
 	VMOVUPS.Z (R10), K1, Z0
@@ -2575,7 +2503,7 @@ rest75:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain83
+	JZ        plain79
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -2585,9 +2513,9 @@ rest75:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done84
+	JMP       done80
 
-plain83:
+plain79:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2595,7 +2523,7 @@ plain83:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done84:
+done80:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   256(AX), Z2
@@ -2610,7 +2538,7 @@ done84:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain85
+	JZ        plain81
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -2620,9 +2548,9 @@ done84:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done86
+	JMP       done82
 
-plain85:
+plain81:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2630,7 +2558,7 @@ plain85:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done86:
+done82:
 	ADDQ      CX, R10
 	VMOVUPS   128(AX), Z1
 	VMOVUPS   320(AX), Z2
@@ -2645,7 +2573,7 @@ done86:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain87
+	JZ        plain83
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
@@ -2655,9 +2583,9 @@ done86:
 	VMOVUPS.Z (R10)(DI*2), K1, Z0
 	VADDPS    Z0, Z3, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*2)
-	JMP       done88
+	JMP       done84
 
-plain87:
+plain83:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2665,14 +2593,14 @@ plain87:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done88:
-done76:
+done84:
+done72:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile73
+	JNZ  tile69
 	VZEROUPPER
 	RET
 
@@ -2697,9 +2625,9 @@ TEXT ·weights2of4AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop89:
+loop85:
 	CMPQ         CX, R8
-	JGE          rest90
+	JGE          rest86
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -2801,11 +2729,11 @@ loop89:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, (R10)(R11*1)
 	ADDQ         $0x40, CX
-	JMP          loop89
+	JMP          loop85
 
-rest90:
+rest86:
 	TESTQ        R9, R9
-	JZ           done91
+	JZ           done87
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -2907,7 +2835,7 @@ rest90:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, K1, (CX)(AX*1)
 
-done91:
+done87:
 	VZEROUPPER
 	RET
 
@@ -2933,12 +2861,12 @@ TEXT ·input6AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile92:
+tile88:
 	XORQ CX, CX
 
-loop93:
+loop89:
 	CMPQ         CX, R8
-	JGE          rest94
+	JGE          rest90
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -3403,11 +3331,11 @@ loop93:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop93
+	JMP          loop89
 
-rest94:
+rest90:
 	TESTQ        R9, R9
-	JZ           done95
+	JZ           done91
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -3871,13 +3799,13 @@ rest94:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, K1, (R11)
 
-done95:
+done91:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile92
+	JNZ  tile88
 	VZEROUPPER
 	RET
 
@@ -3993,12 +3921,12 @@ TEXT ·output4of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile96:
+tile92:
 	XORQ CX, CX
 
-loop97:
+loop93:
 	CMPQ        CX, R8
-	JGE         rest98
+	JGE         rest94
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -4199,6 +4127,104 @@ loop97:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
+	JZ          plain96
+	VMOVUPS     (R10), Z2
+	VADDPS      Z2, Z1, Z2
+	VMOVUPS     Z2, (R10)
+	VMOVUPS     (R10)(DI*1), Z1
+	VADDPS      Z1, Z5, Z1
+	VMOVUPS     Z1, (R10)(DI*1)
+	VMOVUPS     (R10)(DI*2), Z1
+	VADDPS      Z1, Z7, Z1
+	VMOVUPS     Z1, (R10)(DI*2)
+	VMOVUPS     (R10)(R12*1), Z1
+	VADDPS      Z1, Z3, Z1
+	VMOVUPS     Z1, (R10)(R12*1)
+	JMP         done97
+
+plain96:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (R10)
+	VADDPS  Z0, Z5, Z5
+	VMOVUPS Z5, (R10)(DI*1)
+	VADDPS  Z0, Z7, Z7
+	VMOVUPS Z7, (R10)(DI*2)
+	VADDPS  Z0, Z3, Z3
+	VMOVUPS Z3, (R10)(R12*1)
+
+done97:
+	ADDQ        R11, R10
+	VMOVUPS     64(AX), Z1
+	VMOVUPS     320(AX), Z2
+	VMOVUPS     576(AX), Z3
+	VMOVUPS     832(AX), Z4
+	VMOVUPS     1088(AX), Z5
+	VMOVUPS     1344(AX), Z6
+	VADDPS      Z3, Z2, Z7
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z4, Z3
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
+	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
+	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z7
+	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z7
+	VMOVAPS     Z6, Z3
+	VFMADD231PS cAVX5123eb504f3<>+0(SB), Z2, Z3
+	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
+	MOVQ        add+80(FP), R13
+	TESTQ       R13, R13
+	JZ          plain98
+	VMOVUPS     (R10), Z2
+	VADDPS      Z2, Z1, Z2
+	VMOVUPS     Z2, (R10)
+	VMOVUPS     (R10)(DI*1), Z1
+	VADDPS      Z1, Z5, Z1
+	VMOVUPS     Z1, (R10)(DI*1)
+	VMOVUPS     (R10)(DI*2), Z1
+	VADDPS      Z1, Z7, Z1
+	VMOVUPS     Z1, (R10)(DI*2)
+	VMOVUPS     (R10)(R12*1), Z1
+	VADDPS      Z1, Z3, Z1
+	VMOVUPS     Z1, (R10)(R12*1)
+	JMP         done99
+
+plain98:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (R10)
+	VADDPS  Z0, Z5, Z5
+	VMOVUPS Z5, (R10)(DI*1)
+	VADDPS  Z0, Z7, Z7
+	VMOVUPS Z7, (R10)(DI*2)
+	VADDPS  Z0, Z3, Z3
+	VMOVUPS Z3, (R10)(R12*1)
+
+done99:
+	ADDQ        R11, R10
+	VMOVUPS     128(AX), Z1
+	VMOVUPS     384(AX), Z2
+	VMOVUPS     640(AX), Z3
+	VMOVUPS     896(AX), Z4
+	VMOVUPS     1152(AX), Z5
+	VMOVUPS     1408(AX), Z6
+	VADDPS      Z3, Z2, Z7
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z4, Z3
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
+	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
+	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z7
+	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z7
+	VMOVAPS     Z6, Z3
+	VFMADD231PS cAVX5123eb504f3<>+0(SB), Z2, Z3
+	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
+	MOVQ        add+80(FP), R13
+	TESTQ       R13, R13
 	JZ          plain100
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
@@ -4226,104 +4252,6 @@ plain100:
 
 done101:
 	ADDQ        R11, R10
-	VMOVUPS     64(AX), Z1
-	VMOVUPS     320(AX), Z2
-	VMOVUPS     576(AX), Z3
-	VMOVUPS     832(AX), Z4
-	VMOVUPS     1088(AX), Z5
-	VMOVUPS     1344(AX), Z6
-	VADDPS      Z3, Z2, Z7
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z4, Z3
-	VSUBPS      Z5, Z4, Z4
-	VMOVAPS     Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VADDPS      Z3, Z1, Z1
-	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
-	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
-	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z7
-	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z7
-	VMOVAPS     Z6, Z3
-	VFMADD231PS cAVX5123eb504f3<>+0(SB), Z2, Z3
-	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
-	MOVQ        add+80(FP), R13
-	TESTQ       R13, R13
-	JZ          plain102
-	VMOVUPS     (R10), Z2
-	VADDPS      Z2, Z1, Z2
-	VMOVUPS     Z2, (R10)
-	VMOVUPS     (R10)(DI*1), Z1
-	VADDPS      Z1, Z5, Z1
-	VMOVUPS     Z1, (R10)(DI*1)
-	VMOVUPS     (R10)(DI*2), Z1
-	VADDPS      Z1, Z7, Z1
-	VMOVUPS     Z1, (R10)(DI*2)
-	VMOVUPS     (R10)(R12*1), Z1
-	VADDPS      Z1, Z3, Z1
-	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done103
-
-plain102:
-	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, (R10)
-	VADDPS  Z0, Z5, Z5
-	VMOVUPS Z5, (R10)(DI*1)
-	VADDPS  Z0, Z7, Z7
-	VMOVUPS Z7, (R10)(DI*2)
-	VADDPS  Z0, Z3, Z3
-	VMOVUPS Z3, (R10)(R12*1)
-
-done103:
-	ADDQ        R11, R10
-	VMOVUPS     128(AX), Z1
-	VMOVUPS     384(AX), Z2
-	VMOVUPS     640(AX), Z3
-	VMOVUPS     896(AX), Z4
-	VMOVUPS     1152(AX), Z5
-	VMOVUPS     1408(AX), Z6
-	VADDPS      Z3, Z2, Z7
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z4, Z3
-	VSUBPS      Z5, Z4, Z4
-	VMOVAPS     Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VADDPS      Z3, Z1, Z1
-	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
-	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
-	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z7
-	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z7
-	VMOVAPS     Z6, Z3
-	VFMADD231PS cAVX5123eb504f3<>+0(SB), Z2, Z3
-	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
-	MOVQ        add+80(FP), R13
-	TESTQ       R13, R13
-	JZ          plain104
-	VMOVUPS     (R10), Z2
-	VADDPS      Z2, Z1, Z2
-	VMOVUPS     Z2, (R10)
-	VMOVUPS     (R10)(DI*1), Z1
-	VADDPS      Z1, Z5, Z1
-	VMOVUPS     Z1, (R10)(DI*1)
-	VMOVUPS     (R10)(DI*2), Z1
-	VADDPS      Z1, Z7, Z1
-	VMOVUPS     Z1, (R10)(DI*2)
-	VMOVUPS     (R10)(R12*1), Z1
-	VADDPS      Z1, Z3, Z1
-	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done105
-
-plain104:
-	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, (R10)
-	VADDPS  Z0, Z5, Z5
-	VMOVUPS Z5, (R10)(DI*1)
-	VADDPS  Z0, Z7, Z7
-	VMOVUPS Z7, (R10)(DI*2)
-	VADDPS  Z0, Z3, Z3
-	VMOVUPS Z3, (R10)(R12*1)
-
-done105:
-	ADDQ        R11, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
 	VMOVUPS     704(AX), Z3
@@ -4346,7 +4274,7 @@ done105:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain106
+	JZ          plain102
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -4359,9 +4287,9 @@ done105:
 	VMOVUPS     (R10)(R12*1), Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, (R10)(R12*1)
-	JMP         done107
+	JMP         done103
 
-plain106:
+plain102:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4371,13 +4299,13 @@ plain106:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done107:
+done103:
 	ADDQ $0x40, CX
-	JMP  loop97
+	JMP  loop93
 
-rest98:
+rest94:
 	TESTQ       R9, R9
-	JZ          done99
+	JZ          done95
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -4578,6 +4506,104 @@ rest98:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
+	JZ          plain104
+	VMOVUPS.Z   (R10), K1, Z2
+	VADDPS      Z2, Z1, Z2
+	VMOVUPS     Z2, K1, (R10)
+	VMOVUPS.Z   (R10)(DI*1), K1, Z1
+	VADDPS      Z1, Z5, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*1)
+	VMOVUPS.Z   (R10)(DI*2), K1, Z1
+	VADDPS      Z1, Z7, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*2)
+	VMOVUPS.Z   (R10)(R11*1), K1, Z1
+	VADDPS      Z1, Z3, Z1
+	VMOVUPS     Z1, K1, (R10)(R11*1)
+	JMP         done105
+
+plain104:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, K1, (R10)
+	VADDPS  Z0, Z5, Z5
+	VMOVUPS Z5, K1, (R10)(DI*1)
+	VADDPS  Z0, Z7, Z7
+	VMOVUPS Z7, K1, (R10)(DI*2)
+	VADDPS  Z0, Z3, Z3
+	VMOVUPS Z3, K1, (R10)(R11*1)
+
+done105:
+	ADDQ        CX, R10
+	VMOVUPS     64(AX), Z1
+	VMOVUPS     320(AX), Z2
+	VMOVUPS     576(AX), Z3
+	VMOVUPS     832(AX), Z4
+	VMOVUPS     1088(AX), Z5
+	VMOVUPS     1344(AX), Z6
+	VADDPS      Z3, Z2, Z7
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z4, Z3
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
+	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
+	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z7
+	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z7
+	VMOVAPS     Z6, Z3
+	VFMADD231PS cAVX5123eb504f3<>+0(SB), Z2, Z3
+	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
+	MOVQ        add+80(FP), R12
+	TESTQ       R12, R12
+	JZ          plain106
+	VMOVUPS.Z   (R10), K1, Z2
+	VADDPS      Z2, Z1, Z2
+	VMOVUPS     Z2, K1, (R10)
+	VMOVUPS.Z   (R10)(DI*1), K1, Z1
+	VADDPS      Z1, Z5, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*1)
+	VMOVUPS.Z   (R10)(DI*2), K1, Z1
+	VADDPS      Z1, Z7, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*2)
+	VMOVUPS.Z   (R10)(R11*1), K1, Z1
+	VADDPS      Z1, Z3, Z1
+	VMOVUPS     Z1, K1, (R10)(R11*1)
+	JMP         done107
+
+plain106:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, K1, (R10)
+	VADDPS  Z0, Z5, Z5
+	VMOVUPS Z5, K1, (R10)(DI*1)
+	VADDPS  Z0, Z7, Z7
+	VMOVUPS Z7, K1, (R10)(DI*2)
+	VADDPS  Z0, Z3, Z3
+	VMOVUPS Z3, K1, (R10)(R11*1)
+
+done107:
+	ADDQ        CX, R10
+	VMOVUPS     128(AX), Z1
+	VMOVUPS     384(AX), Z2
+	VMOVUPS     640(AX), Z3
+	VMOVUPS     896(AX), Z4
+	VMOVUPS     1152(AX), Z5
+	VMOVUPS     1408(AX), Z6
+	VADDPS      Z3, Z2, Z7
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z4, Z3
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
+	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
+	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z7
+	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z7
+	VMOVAPS     Z6, Z3
+	VFMADD231PS cAVX5123eb504f3<>+0(SB), Z2, Z3
+	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
+	MOVQ        add+80(FP), R12
+	TESTQ       R12, R12
 	JZ          plain108
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
@@ -4605,104 +4631,6 @@ plain108:
 
 done109:
 	ADDQ        CX, R10
-	VMOVUPS     64(AX), Z1
-	VMOVUPS     320(AX), Z2
-	VMOVUPS     576(AX), Z3
-	VMOVUPS     832(AX), Z4
-	VMOVUPS     1088(AX), Z5
-	VMOVUPS     1344(AX), Z6
-	VADDPS      Z3, Z2, Z7
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z4, Z3
-	VSUBPS      Z5, Z4, Z4
-	VMOVAPS     Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VADDPS      Z3, Z1, Z1
-	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
-	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
-	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z7
-	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z7
-	VMOVAPS     Z6, Z3
-	VFMADD231PS cAVX5123eb504f3<>+0(SB), Z2, Z3
-	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
-	MOVQ        add+80(FP), R12
-	TESTQ       R12, R12
-	JZ          plain110
-	VMOVUPS.Z   (R10), K1, Z2
-	VADDPS      Z2, Z1, Z2
-	VMOVUPS     Z2, K1, (R10)
-	VMOVUPS.Z   (R10)(DI*1), K1, Z1
-	VADDPS      Z1, Z5, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*1)
-	VMOVUPS.Z   (R10)(DI*2), K1, Z1
-	VADDPS      Z1, Z7, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*2)
-	VMOVUPS.Z   (R10)(R11*1), K1, Z1
-	VADDPS      Z1, Z3, Z1
-	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done111
-
-plain110:
-	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, K1, (R10)
-	VADDPS  Z0, Z5, Z5
-	VMOVUPS Z5, K1, (R10)(DI*1)
-	VADDPS  Z0, Z7, Z7
-	VMOVUPS Z7, K1, (R10)(DI*2)
-	VADDPS  Z0, Z3, Z3
-	VMOVUPS Z3, K1, (R10)(R11*1)
-
-done111:
-	ADDQ        CX, R10
-	VMOVUPS     128(AX), Z1
-	VMOVUPS     384(AX), Z2
-	VMOVUPS     640(AX), Z3
-	VMOVUPS     896(AX), Z4
-	VMOVUPS     1152(AX), Z5
-	VMOVUPS     1408(AX), Z6
-	VADDPS      Z3, Z2, Z7
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z4, Z3
-	VSUBPS      Z5, Z4, Z4
-	VMOVAPS     Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VADDPS      Z3, Z1, Z1
-	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
-	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
-	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z7
-	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z7
-	VMOVAPS     Z6, Z3
-	VFMADD231PS cAVX5123eb504f3<>+0(SB), Z2, Z3
-	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
-	MOVQ        add+80(FP), R12
-	TESTQ       R12, R12
-	JZ          plain112
-	VMOVUPS.Z   (R10), K1, Z2
-	VADDPS      Z2, Z1, Z2
-	VMOVUPS     Z2, K1, (R10)
-	VMOVUPS.Z   (R10)(DI*1), K1, Z1
-	VADDPS      Z1, Z5, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*1)
-	VMOVUPS.Z   (R10)(DI*2), K1, Z1
-	VADDPS      Z1, Z7, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*2)
-	VMOVUPS.Z   (R10)(R11*1), K1, Z1
-	VADDPS      Z1, Z3, Z1
-	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done113
-
-plain112:
-	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, K1, (R10)
-	VADDPS  Z0, Z5, Z5
-	VMOVUPS Z5, K1, (R10)(DI*1)
-	VADDPS  Z0, Z7, Z7
-	VMOVUPS Z7, K1, (R10)(DI*2)
-	VADDPS  Z0, Z3, Z3
-	VMOVUPS Z3, K1, (R10)(R11*1)
-
-done113:
-	ADDQ        CX, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
 	VMOVUPS     704(AX), Z3
@@ -4725,7 +4653,7 @@ done113:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain114
+	JZ          plain110
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -4738,9 +4666,9 @@ done113:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, K1, (R10)(R11*1)
-	JMP         done115
+	JMP         done111
 
-plain114:
+plain110:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4750,14 +4678,14 @@ plain114:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done115:
-done99:
+done111:
+done95:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile96
+	JNZ  tile92
 	VZEROUPPER
 	RET
 
@@ -4836,9 +4764,9 @@ TEXT ·weights3of6AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop116:
+loop112:
 	CMPQ         CX, R8
-	JGE          rest117
+	JGE          rest113
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -5104,11 +5032,11 @@ loop116:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop116
+	JMP          loop112
 
-rest117:
+rest113:
 	TESTQ        R9, R9
-	JZ           done118
+	JZ           done114
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -5374,7 +5302,7 @@ rest117:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, K1, (DX)
 
-done118:
+done114:
 	VZEROUPPER
 	RET
 
@@ -5508,12 +5436,12 @@ TEXT ·output5of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile119:
+tile115:
 	XORQ CX, CX
 
-loop120:
+loop116:
 	CMPQ        CX, R8
-	JGE         rest121
+	JGE         rest117
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -5734,6 +5662,118 @@ loop120:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
+	JZ          plain119
+	VMOVUPS     (R10), Z3
+	VADDPS      Z3, Z1, Z3
+	VMOVUPS     Z3, (R10)
+	VMOVUPS     (R10)(DI*1), Z1
+	VADDPS      Z1, Z5, Z1
+	VMOVUPS     Z1, (R10)(DI*1)
+	VMOVUPS     (R10)(DI*2), Z1
+	VADDPS      Z1, Z8, Z1
+	VMOVUPS     Z1, (R10)(DI*2)
+	VMOVUPS     (R10)(R12*1), Z1
+	VADDPS      Z1, Z2, Z1
+	VMOVUPS     Z1, (R10)(R12*1)
+	VMOVUPS     (R10)(DI*4), Z1
+	VADDPS      Z1, Z4, Z1
+	VMOVUPS     Z1, (R10)(DI*4)
+	JMP         done120
+
+plain119:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (R10)
+	VADDPS  Z0, Z5, Z5
+	VMOVUPS Z5, (R10)(DI*1)
+	VADDPS  Z0, Z8, Z8
+	VMOVUPS Z8, (R10)(DI*2)
+	VADDPS  Z0, Z2, Z2
+	VMOVUPS Z2, (R10)(R12*1)
+	VADDPS  Z0, Z4, Z4
+	VMOVUPS Z4, (R10)(DI*4)
+
+done120:
+	ADDQ        R11, R10
+	VMOVUPS     64(AX), Z1
+	VMOVUPS     384(AX), Z2
+	VMOVUPS     704(AX), Z3
+	VMOVUPS     1024(AX), Z4
+	VMOVUPS     1344(AX), Z5
+	VMOVUPS     1664(AX), Z6
+	VADDPS      Z3, Z2, Z7
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z4, Z3
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
+	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
+	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z8
+	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z8
+	VMULPS      cAVX5123eb504f3<>+0(SB), Z2, Z2
+	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z2
+	VMOVAPS     Z6, Z4
+	VFMADD231PS cAVX5123e800000<>+0(SB), Z7, Z4
+	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
+	MOVQ        add+80(FP), R13
+	TESTQ       R13, R13
+	JZ          plain121
+	VMOVUPS     (R10), Z3
+	VADDPS      Z3, Z1, Z3
+	VMOVUPS     Z3, (R10)
+	VMOVUPS     (R10)(DI*1), Z1
+	VADDPS      Z1, Z5, Z1
+	VMOVUPS     Z1, (R10)(DI*1)
+	VMOVUPS     (R10)(DI*2), Z1
+	VADDPS      Z1, Z8, Z1
+	VMOVUPS     Z1, (R10)(DI*2)
+	VMOVUPS     (R10)(R12*1), Z1
+	VADDPS      Z1, Z2, Z1
+	VMOVUPS     Z1, (R10)(R12*1)
+	VMOVUPS     (R10)(DI*4), Z1
+	VADDPS      Z1, Z4, Z1
+	VMOVUPS     Z1, (R10)(DI*4)
+	JMP         done122
+
+plain121:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (R10)
+	VADDPS  Z0, Z5, Z5
+	VMOVUPS Z5, (R10)(DI*1)
+	VADDPS  Z0, Z8, Z8
+	VMOVUPS Z8, (R10)(DI*2)
+	VADDPS  Z0, Z2, Z2
+	VMOVUPS Z2, (R10)(R12*1)
+	VADDPS  Z0, Z4, Z4
+	VMOVUPS Z4, (R10)(DI*4)
+
+done122:
+	ADDQ        R11, R10
+	VMOVUPS     128(AX), Z1
+	VMOVUPS     448(AX), Z2
+	VMOVUPS     768(AX), Z3
+	VMOVUPS     1088(AX), Z4
+	VMOVUPS     1408(AX), Z5
+	VMOVUPS     1728(AX), Z6
+	VADDPS      Z3, Z2, Z7
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z4, Z3
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
+	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
+	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z8
+	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z8
+	VMULPS      cAVX5123eb504f3<>+0(SB), Z2, Z2
+	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z2
+	VMOVAPS     Z6, Z4
+	VFMADD231PS cAVX5123e800000<>+0(SB), Z7, Z4
+	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
+	MOVQ        add+80(FP), R13
+	TESTQ       R13, R13
 	JZ          plain123
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
@@ -5766,12 +5806,12 @@ plain123:
 
 done124:
 	ADDQ        R11, R10
-	VMOVUPS     64(AX), Z1
-	VMOVUPS     384(AX), Z2
-	VMOVUPS     704(AX), Z3
-	VMOVUPS     1024(AX), Z4
-	VMOVUPS     1344(AX), Z5
-	VMOVUPS     1664(AX), Z6
+	VMOVUPS     192(AX), Z1
+	VMOVUPS     512(AX), Z2
+	VMOVUPS     832(AX), Z3
+	VMOVUPS     1152(AX), Z4
+	VMOVUPS     1472(AX), Z5
+	VMOVUPS     1792(AX), Z6
 	VADDPS      Z3, Z2, Z7
 	VSUBPS      Z3, Z2, Z2
 	VADDPS      Z5, Z4, Z3
@@ -5822,118 +5862,6 @@ plain125:
 
 done126:
 	ADDQ        R11, R10
-	VMOVUPS     128(AX), Z1
-	VMOVUPS     448(AX), Z2
-	VMOVUPS     768(AX), Z3
-	VMOVUPS     1088(AX), Z4
-	VMOVUPS     1408(AX), Z5
-	VMOVUPS     1728(AX), Z6
-	VADDPS      Z3, Z2, Z7
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z4, Z3
-	VSUBPS      Z5, Z4, Z4
-	VMOVAPS     Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VADDPS      Z3, Z1, Z1
-	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
-	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
-	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z8
-	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z8
-	VMULPS      cAVX5123eb504f3<>+0(SB), Z2, Z2
-	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z2
-	VMOVAPS     Z6, Z4
-	VFMADD231PS cAVX5123e800000<>+0(SB), Z7, Z4
-	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
-	MOVQ        add+80(FP), R13
-	TESTQ       R13, R13
-	JZ          plain127
-	VMOVUPS     (R10), Z3
-	VADDPS      Z3, Z1, Z3
-	VMOVUPS     Z3, (R10)
-	VMOVUPS     (R10)(DI*1), Z1
-	VADDPS      Z1, Z5, Z1
-	VMOVUPS     Z1, (R10)(DI*1)
-	VMOVUPS     (R10)(DI*2), Z1
-	VADDPS      Z1, Z8, Z1
-	VMOVUPS     Z1, (R10)(DI*2)
-	VMOVUPS     (R10)(R12*1), Z1
-	VADDPS      Z1, Z2, Z1
-	VMOVUPS     Z1, (R10)(R12*1)
-	VMOVUPS     (R10)(DI*4), Z1
-	VADDPS      Z1, Z4, Z1
-	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done128
-
-plain127:
-	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, (R10)
-	VADDPS  Z0, Z5, Z5
-	VMOVUPS Z5, (R10)(DI*1)
-	VADDPS  Z0, Z8, Z8
-	VMOVUPS Z8, (R10)(DI*2)
-	VADDPS  Z0, Z2, Z2
-	VMOVUPS Z2, (R10)(R12*1)
-	VADDPS  Z0, Z4, Z4
-	VMOVUPS Z4, (R10)(DI*4)
-
-done128:
-	ADDQ        R11, R10
-	VMOVUPS     192(AX), Z1
-	VMOVUPS     512(AX), Z2
-	VMOVUPS     832(AX), Z3
-	VMOVUPS     1152(AX), Z4
-	VMOVUPS     1472(AX), Z5
-	VMOVUPS     1792(AX), Z6
-	VADDPS      Z3, Z2, Z7
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z4, Z3
-	VSUBPS      Z5, Z4, Z4
-	VMOVAPS     Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VADDPS      Z3, Z1, Z1
-	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
-	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
-	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z8
-	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z8
-	VMULPS      cAVX5123eb504f3<>+0(SB), Z2, Z2
-	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z2
-	VMOVAPS     Z6, Z4
-	VFMADD231PS cAVX5123e800000<>+0(SB), Z7, Z4
-	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
-	MOVQ        add+80(FP), R13
-	TESTQ       R13, R13
-	JZ          plain129
-	VMOVUPS     (R10), Z3
-	VADDPS      Z3, Z1, Z3
-	VMOVUPS     Z3, (R10)
-	VMOVUPS     (R10)(DI*1), Z1
-	VADDPS      Z1, Z5, Z1
-	VMOVUPS     Z1, (R10)(DI*1)
-	VMOVUPS     (R10)(DI*2), Z1
-	VADDPS      Z1, Z8, Z1
-	VMOVUPS     Z1, (R10)(DI*2)
-	VMOVUPS     (R10)(R12*1), Z1
-	VADDPS      Z1, Z2, Z1
-	VMOVUPS     Z1, (R10)(R12*1)
-	VMOVUPS     (R10)(DI*4), Z1
-	VADDPS      Z1, Z4, Z1
-	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done130
-
-plain129:
-	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, (R10)
-	VADDPS  Z0, Z5, Z5
-	VMOVUPS Z5, (R10)(DI*1)
-	VADDPS  Z0, Z8, Z8
-	VMOVUPS Z8, (R10)(DI*2)
-	VADDPS  Z0, Z2, Z2
-	VMOVUPS Z2, (R10)(R12*1)
-	VADDPS  Z0, Z4, Z4
-	VMOVUPS Z4, (R10)(DI*4)
-
-done130:
-	ADDQ        R11, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
 	VMOVUPS     896(AX), Z3
@@ -5958,7 +5886,7 @@ done130:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain131
+	JZ          plain127
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -5974,9 +5902,9 @@ done130:
 	VMOVUPS     (R10)(DI*4), Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, (R10)(DI*4)
-	JMP         done132
+	JMP         done128
 
-plain131:
+plain127:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5988,13 +5916,13 @@ plain131:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done132:
+done128:
 	ADDQ $0x40, CX
-	JMP  loop120
+	JMP  loop116
 
-rest121:
+rest117:
 	TESTQ       R9, R9
-	JZ          done122
+	JZ          done118
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -6215,6 +6143,118 @@ rest121:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
+	JZ          plain129
+	VMOVUPS.Z   (R10), K1, Z3
+	VADDPS      Z3, Z1, Z3
+	VMOVUPS     Z3, K1, (R10)
+	VMOVUPS.Z   (R10)(DI*1), K1, Z1
+	VADDPS      Z1, Z5, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*1)
+	VMOVUPS.Z   (R10)(DI*2), K1, Z1
+	VADDPS      Z1, Z8, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*2)
+	VMOVUPS.Z   (R10)(R11*1), K1, Z1
+	VADDPS      Z1, Z2, Z1
+	VMOVUPS     Z1, K1, (R10)(R11*1)
+	VMOVUPS.Z   (R10)(DI*4), K1, Z1
+	VADDPS      Z1, Z4, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*4)
+	JMP         done130
+
+plain129:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, K1, (R10)
+	VADDPS  Z0, Z5, Z5
+	VMOVUPS Z5, K1, (R10)(DI*1)
+	VADDPS  Z0, Z8, Z8
+	VMOVUPS Z8, K1, (R10)(DI*2)
+	VADDPS  Z0, Z2, Z2
+	VMOVUPS Z2, K1, (R10)(R11*1)
+	VADDPS  Z0, Z4, Z4
+	VMOVUPS Z4, K1, (R10)(DI*4)
+
+done130:
+	ADDQ        CX, R10
+	VMOVUPS     64(AX), Z1
+	VMOVUPS     384(AX), Z2
+	VMOVUPS     704(AX), Z3
+	VMOVUPS     1024(AX), Z4
+	VMOVUPS     1344(AX), Z5
+	VMOVUPS     1664(AX), Z6
+	VADDPS      Z3, Z2, Z7
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z4, Z3
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
+	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
+	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z8
+	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z8
+	VMULPS      cAVX5123eb504f3<>+0(SB), Z2, Z2
+	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z2
+	VMOVAPS     Z6, Z4
+	VFMADD231PS cAVX5123e800000<>+0(SB), Z7, Z4
+	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
+	MOVQ        add+80(FP), R12
+	TESTQ       R12, R12
+	JZ          plain131
+	VMOVUPS.Z   (R10), K1, Z3
+	VADDPS      Z3, Z1, Z3
+	VMOVUPS     Z3, K1, (R10)
+	VMOVUPS.Z   (R10)(DI*1), K1, Z1
+	VADDPS      Z1, Z5, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*1)
+	VMOVUPS.Z   (R10)(DI*2), K1, Z1
+	VADDPS      Z1, Z8, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*2)
+	VMOVUPS.Z   (R10)(R11*1), K1, Z1
+	VADDPS      Z1, Z2, Z1
+	VMOVUPS     Z1, K1, (R10)(R11*1)
+	VMOVUPS.Z   (R10)(DI*4), K1, Z1
+	VADDPS      Z1, Z4, Z1
+	VMOVUPS     Z1, K1, (R10)(DI*4)
+	JMP         done132
+
+plain131:
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, K1, (R10)
+	VADDPS  Z0, Z5, Z5
+	VMOVUPS Z5, K1, (R10)(DI*1)
+	VADDPS  Z0, Z8, Z8
+	VMOVUPS Z8, K1, (R10)(DI*2)
+	VADDPS  Z0, Z2, Z2
+	VMOVUPS Z2, K1, (R10)(R11*1)
+	VADDPS  Z0, Z4, Z4
+	VMOVUPS Z4, K1, (R10)(DI*4)
+
+done132:
+	ADDQ        CX, R10
+	VMOVUPS     128(AX), Z1
+	VMOVUPS     448(AX), Z2
+	VMOVUPS     768(AX), Z3
+	VMOVUPS     1088(AX), Z4
+	VMOVUPS     1408(AX), Z5
+	VMOVUPS     1728(AX), Z6
+	VADDPS      Z3, Z2, Z7
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z4, Z3
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
+	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
+	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z8
+	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z8
+	VMULPS      cAVX5123eb504f3<>+0(SB), Z2, Z2
+	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z2
+	VMOVAPS     Z6, Z4
+	VFMADD231PS cAVX5123e800000<>+0(SB), Z7, Z4
+	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
+	MOVQ        add+80(FP), R12
+	TESTQ       R12, R12
 	JZ          plain133
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
@@ -6247,12 +6287,12 @@ plain133:
 
 done134:
 	ADDQ        CX, R10
-	VMOVUPS     64(AX), Z1
-	VMOVUPS     384(AX), Z2
-	VMOVUPS     704(AX), Z3
-	VMOVUPS     1024(AX), Z4
-	VMOVUPS     1344(AX), Z5
-	VMOVUPS     1664(AX), Z6
+	VMOVUPS     192(AX), Z1
+	VMOVUPS     512(AX), Z2
+	VMOVUPS     832(AX), Z3
+	VMOVUPS     1152(AX), Z4
+	VMOVUPS     1472(AX), Z5
+	VMOVUPS     1792(AX), Z6
 	VADDPS      Z3, Z2, Z7
 	VSUBPS      Z3, Z2, Z2
 	VADDPS      Z5, Z4, Z3
@@ -6303,118 +6343,6 @@ plain135:
 
 done136:
 	ADDQ        CX, R10
-	VMOVUPS     128(AX), Z1
-	VMOVUPS     448(AX), Z2
-	VMOVUPS     768(AX), Z3
-	VMOVUPS     1088(AX), Z4
-	VMOVUPS     1408(AX), Z5
-	VMOVUPS     1728(AX), Z6
-	VADDPS      Z3, Z2, Z7
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z4, Z3
-	VSUBPS      Z5, Z4, Z4
-	VMOVAPS     Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VADDPS      Z3, Z1, Z1
-	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
-	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
-	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z8
-	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z8
-	VMULPS      cAVX5123eb504f3<>+0(SB), Z2, Z2
-	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z2
-	VMOVAPS     Z6, Z4
-	VFMADD231PS cAVX5123e800000<>+0(SB), Z7, Z4
-	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
-	MOVQ        add+80(FP), R12
-	TESTQ       R12, R12
-	JZ          plain137
-	VMOVUPS.Z   (R10), K1, Z3
-	VADDPS      Z3, Z1, Z3
-	VMOVUPS     Z3, K1, (R10)
-	VMOVUPS.Z   (R10)(DI*1), K1, Z1
-	VADDPS      Z1, Z5, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*1)
-	VMOVUPS.Z   (R10)(DI*2), K1, Z1
-	VADDPS      Z1, Z8, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*2)
-	VMOVUPS.Z   (R10)(R11*1), K1, Z1
-	VADDPS      Z1, Z2, Z1
-	VMOVUPS     Z1, K1, (R10)(R11*1)
-	VMOVUPS.Z   (R10)(DI*4), K1, Z1
-	VADDPS      Z1, Z4, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done138
-
-plain137:
-	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, K1, (R10)
-	VADDPS  Z0, Z5, Z5
-	VMOVUPS Z5, K1, (R10)(DI*1)
-	VADDPS  Z0, Z8, Z8
-	VMOVUPS Z8, K1, (R10)(DI*2)
-	VADDPS  Z0, Z2, Z2
-	VMOVUPS Z2, K1, (R10)(R11*1)
-	VADDPS  Z0, Z4, Z4
-	VMOVUPS Z4, K1, (R10)(DI*4)
-
-done138:
-	ADDQ        CX, R10
-	VMOVUPS     192(AX), Z1
-	VMOVUPS     512(AX), Z2
-	VMOVUPS     832(AX), Z3
-	VMOVUPS     1152(AX), Z4
-	VMOVUPS     1472(AX), Z5
-	VMOVUPS     1792(AX), Z6
-	VADDPS      Z3, Z2, Z7
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z4, Z3
-	VSUBPS      Z5, Z4, Z4
-	VMOVAPS     Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VADDPS      Z3, Z1, Z1
-	VMULPS      cAVX5123f3504f3<>+0(SB), Z2, Z5
-	VFMADD231PS cAVX5123fb504f3<>+0(SB), Z4, Z5
-	VMULPS      cAVX5123f000000<>+0(SB), Z7, Z8
-	VFMADD231PS cAVX51240000000<>+0(SB), Z3, Z8
-	VMULPS      cAVX5123eb504f3<>+0(SB), Z2, Z2
-	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z2
-	VMOVAPS     Z6, Z4
-	VFMADD231PS cAVX5123e800000<>+0(SB), Z7, Z4
-	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
-	MOVQ        add+80(FP), R12
-	TESTQ       R12, R12
-	JZ          plain139
-	VMOVUPS.Z   (R10), K1, Z3
-	VADDPS      Z3, Z1, Z3
-	VMOVUPS     Z3, K1, (R10)
-	VMOVUPS.Z   (R10)(DI*1), K1, Z1
-	VADDPS      Z1, Z5, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*1)
-	VMOVUPS.Z   (R10)(DI*2), K1, Z1
-	VADDPS      Z1, Z8, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*2)
-	VMOVUPS.Z   (R10)(R11*1), K1, Z1
-	VADDPS      Z1, Z2, Z1
-	VMOVUPS     Z1, K1, (R10)(R11*1)
-	VMOVUPS.Z   (R10)(DI*4), K1, Z1
-	VADDPS      Z1, Z4, Z1
-	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done140
-
-plain139:
-	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, K1, (R10)
-	VADDPS  Z0, Z5, Z5
-	VMOVUPS Z5, K1, (R10)(DI*1)
-	VADDPS  Z0, Z8, Z8
-	VMOVUPS Z8, K1, (R10)(DI*2)
-	VADDPS  Z0, Z2, Z2
-	VMOVUPS Z2, K1, (R10)(R11*1)
-	VADDPS  Z0, Z4, Z4
-	VMOVUPS Z4, K1, (R10)(DI*4)
-
-done140:
-	ADDQ        CX, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
 	VMOVUPS     896(AX), Z3
@@ -6439,7 +6367,7 @@ done140:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain141
+	JZ          plain137
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -6455,9 +6383,9 @@ done140:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, K1, (R10)(DI*4)
-	JMP         done142
+	JMP         done138
 
-plain141:
+plain137:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -6469,14 +6397,14 @@ plain141:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done142:
-done122:
+done138:
+done118:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile119
+	JNZ  tile115
 	VZEROUPPER
 	RET
 
@@ -6537,9 +6465,9 @@ TEXT ·weights2of6AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop143:
+loop139:
 	CMPQ         CX, R8
-	JGE          rest144
+	JGE          rest140
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -6751,11 +6679,11 @@ loop143:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop143
+	JMP          loop139
 
-rest144:
+rest140:
 	TESTQ        R9, R9
-	JZ           done145
+	JZ           done141
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -6967,7 +6895,7 @@ rest144:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, K1, (DX)
 
-done145:
+done141:
 	VZEROUPPER
 	RET
 
@@ -6981,9 +6909,9 @@ TEXT ·tile1xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop146:
+loop142:
 	CMPQ         AX, $0x04
-	JLT          rest147
+	JLT          rest143
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -7007,11 +6935,11 @@ loop146:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop146
+	JMP          loop142
 
-rest147:
+rest143:
 	TESTQ        AX, AX
-	JZ           done148
+	JZ           done144
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -7020,9 +6948,9 @@ rest147:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest147
+	JMP          rest143
 
-done148:
+done144:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7035,13 +6963,13 @@ done148:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), CX
 	TESTQ   CX, CX
-	JNZ     adding149
+	JNZ     adding145
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	VZEROUPPER
 	RET
 
-adding149:
+adding145:
 	VMOVUPS.Z (AX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7063,9 +6991,9 @@ TEXT ·tile2xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop150:
+loop146:
 	CMPQ         AX, $0x04
-	JLT          rest151
+	JLT          rest147
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -7101,11 +7029,11 @@ loop150:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop150
+	JMP          loop146
 
-rest151:
+rest147:
 	TESTQ        AX, AX
-	JZ           done152
+	JZ           done148
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -7117,9 +7045,9 @@ rest151:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest151
+	JMP          rest147
 
-done152:
+done148:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7132,7 +7060,7 @@ done152:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding153
+	JNZ     adding149
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7141,7 +7069,7 @@ done152:
 	VZEROUPPER
 	RET
 
-adding153:
+adding149:
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7172,9 +7100,9 @@ TEXT ·tile3xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop154:
+loop150:
 	CMPQ         AX, $0x04
-	JLT          rest155
+	JLT          rest151
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -7222,11 +7150,11 @@ loop154:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop154
+	JMP          loop150
 
-rest155:
+rest151:
 	TESTQ        AX, AX
-	JZ           done156
+	JZ           done152
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -7241,9 +7169,9 @@ rest155:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest155
+	JMP          rest151
 
-done156:
+done152:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7256,7 +7184,7 @@ done156:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding157
+	JNZ     adding153
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7268,7 +7196,7 @@ done156:
 	VZEROUPPER
 	RET
 
-adding157:
+adding153:
 	VMOVUPS.Z (AX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7309,9 +7237,9 @@ TEXT ·tile4xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop158:
+loop154:
 	CMPQ         AX, $0x04
-	JLT          rest159
+	JLT          rest155
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -7371,11 +7299,11 @@ loop158:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop158
+	JMP          loop154
 
-rest159:
+rest155:
 	TESTQ        AX, AX
-	JZ           done160
+	JZ           done156
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -7393,9 +7321,9 @@ rest159:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest159
+	JMP          rest155
 
-done160:
+done156:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7408,7 +7336,7 @@ done160:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding161
+	JNZ     adding157
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7423,7 +7351,7 @@ done160:
 	VZEROUPPER
 	RET
 
-adding161:
+adding157:
 	VMOVUPS.Z (AX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7473,9 +7401,9 @@ TEXT ·tile5xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop162:
+loop158:
 	CMPQ         AX, $0x04
-	JLT          rest163
+	JLT          rest159
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -7547,11 +7475,11 @@ loop162:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop162
+	JMP          loop158
 
-rest163:
+rest159:
 	TESTQ        AX, AX
-	JZ           done164
+	JZ           done160
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -7572,9 +7500,9 @@ rest163:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest163
+	JMP          rest159
 
-done164:
+done160:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7587,7 +7515,7 @@ done164:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding165
+	JNZ     adding161
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7605,7 +7533,7 @@ done164:
 	VZEROUPPER
 	RET
 
-adding165:
+adding161:
 	VMOVUPS.Z (AX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7666,9 +7594,9 @@ TEXT ·tile6xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop166:
+loop162:
 	CMPQ         AX, $0x04
-	JLT          rest167
+	JLT          rest163
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -7753,11 +7681,11 @@ loop166:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop166
+	JMP          loop162
 
-rest167:
+rest163:
 	TESTQ        AX, AX
-	JZ           done168
+	JZ           done164
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -7782,9 +7710,9 @@ rest167:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest167
+	JMP          rest163
 
-done168:
+done164:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7797,7 +7725,7 @@ done168:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding169
+	JNZ     adding165
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7818,7 +7746,7 @@ done168:
 	VZEROUPPER
 	RET
 
-adding169:
+adding165:
 	VMOVUPS.Z (AX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7888,9 +7816,9 @@ TEXT ·tile7xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop170:
+loop166:
 	CMPQ         AX, $0x04
-	JLT          rest171
+	JLT          rest167
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -7987,11 +7915,11 @@ loop170:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop170
+	JMP          loop166
 
-rest171:
+rest167:
 	TESTQ        AX, AX
-	JZ           done172
+	JZ           done168
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -8019,9 +7947,9 @@ rest171:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest171
+	JMP          rest167
 
-done172:
+done168:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8034,7 +7962,7 @@ done172:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding173
+	JNZ     adding169
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8058,7 +7986,7 @@ done172:
 	VZEROUPPER
 	RET
 
-adding173:
+adding169:
 	VMOVUPS.Z (AX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8137,9 +8065,9 @@ TEXT ·tile8xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop174:
+loop170:
 	CMPQ         AX, $0x04
-	JLT          rest175
+	JLT          rest171
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -8248,11 +8176,11 @@ loop174:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop174
+	JMP          loop170
 
-rest175:
+rest171:
 	TESTQ        AX, AX
-	JZ           done176
+	JZ           done172
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -8283,9 +8211,9 @@ rest175:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest175
+	JMP          rest171
 
-done176:
+done172:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8298,7 +8226,7 @@ done176:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding177
+	JNZ     adding173
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8325,7 +8253,7 @@ done176:
 	VZEROUPPER
 	RET
 
-adding177:
+adding173:
 	VMOVUPS.Z (AX), K1, Z16
 	VADDPS    Z16, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8413,9 +8341,9 @@ TEXT ·tile9xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop178:
+loop174:
 	CMPQ         AX, $0x04
-	JLT          rest179
+	JLT          rest175
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -8536,11 +8464,11 @@ loop178:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop178
+	JMP          loop174
 
-rest179:
+rest175:
 	TESTQ        AX, AX
-	JZ           done180
+	JZ           done176
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -8574,9 +8502,9 @@ rest179:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest179
+	JMP          rest175
 
-done180:
+done176:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8589,7 +8517,7 @@ done180:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding181
+	JNZ     adding177
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8619,7 +8547,7 @@ done180:
 	VZEROUPPER
 	RET
 
-adding181:
+adding177:
 	VMOVUPS.Z (AX), K1, Z18
 	VADDPS    Z18, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8716,9 +8644,9 @@ TEXT ·tile10xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop182:
+loop178:
 	CMPQ         AX, $0x04
-	JLT          rest183
+	JLT          rest179
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -8851,11 +8779,11 @@ loop182:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop182
+	JMP          loop178
 
-rest183:
+rest179:
 	TESTQ        AX, AX
-	JZ           done184
+	JZ           done180
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -8892,9 +8820,9 @@ rest183:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest183
+	JMP          rest179
 
-done184:
+done180:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8907,7 +8835,7 @@ done184:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding185
+	JNZ     adding181
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8940,7 +8868,7 @@ done184:
 	VZEROUPPER
 	RET
 
-adding185:
+adding181:
 	VMOVUPS.Z (AX), K1, Z20
 	VADDPS    Z20, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -9048,9 +8976,9 @@ TEXT ·tile11xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop186:
+loop182:
 	CMPQ         AX, $0x04
-	JLT          rest187
+	JLT          rest183
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -9196,11 +9124,11 @@ loop186:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop186
+	JMP          loop182
 
-rest187:
+rest183:
 	TESTQ        AX, AX
-	JZ           done188
+	JZ           done184
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -9241,9 +9169,9 @@ rest187:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest187
+	JMP          rest183
 
-done188:
+done184:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9256,7 +9184,7 @@ done188:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding189
+	JNZ     adding185
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -9292,7 +9220,7 @@ done188:
 	VZEROUPPER
 	RET
 
-adding189:
+adding185:
 	VMOVUPS.Z (AX), K1, Z22
 	VADDPS    Z22, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -9409,9 +9337,9 @@ TEXT ·tile12xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop190:
+loop186:
 	CMPQ         AX, $0x04
-	JLT          rest191
+	JLT          rest187
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -9569,11 +9497,11 @@ loop190:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop190
+	JMP          loop186
 
-rest191:
+rest187:
 	TESTQ        AX, AX
-	JZ           done192
+	JZ           done188
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -9617,9 +9545,9 @@ rest191:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest191
+	JMP          rest187
 
-done192:
+done188:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9632,7 +9560,7 @@ done192:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding193
+	JNZ     adding189
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -9671,7 +9599,7 @@ done192:
 	VZEROUPPER
 	RET
 
-adding193:
+adding189:
 	VMOVUPS.Z (AX), K1, Z24
 	VADDPS    Z24, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -9797,9 +9725,9 @@ TEXT ·tile13xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop194:
+loop190:
 	CMPQ         AX, $0x04
-	JLT          rest195
+	JLT          rest191
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -9969,11 +9897,11 @@ loop194:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop194
+	JMP          loop190
 
-rest195:
+rest191:
 	TESTQ        AX, AX
-	JZ           done196
+	JZ           done192
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -10020,9 +9948,9 @@ rest195:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest195
+	JMP          rest191
 
-done196:
+done192:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -10035,7 +9963,7 @@ done196:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding197
+	JNZ     adding193
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -10077,7 +10005,7 @@ done196:
 	VZEROUPPER
 	RET
 
-adding197:
+adding193:
 	VMOVUPS.Z (AX), K1, Z26
 	VADDPS    Z26, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -10212,9 +10140,9 @@ TEXT ·tile14xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop198:
+loop194:
 	CMPQ         AX, $0x04
-	JLT          rest199
+	JLT          rest195
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -10396,11 +10324,11 @@ loop198:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop198
+	JMP          loop194
 
-rest199:
+rest195:
 	TESTQ        AX, AX
-	JZ           done200
+	JZ           done196
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -10450,9 +10378,9 @@ rest199:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest199
+	JMP          rest195
 
-done200:
+done196:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -10465,7 +10393,7 @@ done200:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding201
+	JNZ     adding197
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -10510,7 +10438,7 @@ done200:
 	VZEROUPPER
 	RET
 
-adding201:
+adding197:
 	VMOVUPS.Z (AX), K1, Z28
 	VADDPS    Z28, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)

@@ -182,9 +182,31 @@ func (v isa) split(n reg.Register) columns {
 }
 
 func (c columns) each(body func(at reg.GPVirtual, t *tail)) {
-	loop, rest, done := label("loop"), label("rest"), label("done")
 	at := GP64()
 	XORQ(at, at)
+	c.eachFrom(at, body)
+}
+
+// eachOf is each for up to most vectors at a time, k of them told apart by their number.
+func (c columns) eachOf(most int, body func(k int, at reg.GPVirtual, t *tail)) {
+	loop, single := label("loop"), label("single")
+	at, next := GP64(), GP64()
+	XORQ(at, at)
+	Label(loop)
+	LEAQ(Mem{Base: at, Disp: most * c.v.bytes()}, next)
+	CMPQ(next, c.full)
+	JG(LabelRef(single))
+	for k := range most {
+		body(k, at, nil)
+	}
+	MOVQ(next, at)
+	JMP(LabelRef(loop))
+	Label(single)
+	c.eachFrom(at, func(at reg.GPVirtual, t *tail) { body(0, at, t) })
+}
+
+func (c columns) eachFrom(at reg.GPVirtual, body func(at reg.GPVirtual, t *tail)) {
+	loop, rest, done := label("loop"), label("rest"), label("done")
 	Label(loop)
 	CMPQ(at, c.full)
 	JGE(LabelRef(rest))
