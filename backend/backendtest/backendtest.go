@@ -157,14 +157,22 @@ func (s suite) nodes(t *testing.T, g *graph.Graph, w weights.Source) {
 	}
 }
 
-// batches compares a batch with the oracle, with one, two and more threads.
+// batches compares batches of several sizes with the oracle, with one, two and more threads,
+// in memory that other sizes have used.
 func (s suite) batches(t *testing.T, g *graph.Graph, w weights.Source) {
-	in := inputs(g, 3, 3)
-	want := run(t, start(t, s.oracle, g, w, backend.Options{}), in)
+	sizes := []int{3, 6, 1, 2, 6}
+	oracle := start(t, s.oracle, g, w, backend.Options{})
+	want := map[int]map[string]backend.Tensor{}
+	for _, n := range sizes {
+		if want[n] == nil {
+			want[n] = run(t, oracle, inputs(g, n, 3))
+		}
+	}
 	for _, threads := range []int{1, 2, 5} {
 		p := start(t, s.compile, g, w, backend.Options{Threads: threads})
-		s.same(t, run(t, p, in), want)
-		s.same(t, run(t, p, in), want) // reused memory
+		for _, n := range sizes {
+			s.same(t, run(t, p, inputs(g, n, 3)), want[n])
+		}
 	}
 }
 

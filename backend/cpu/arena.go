@@ -53,41 +53,53 @@ func place(buffers []*buffer) (offset []int, total int) {
 	return offset, total
 }
 
-// arena is the memory of one run.
+// arena is the memory of one run: the vectors of the batch, and a space for each sample that
+// is computed at the same time.
 type arena struct {
+	vectors [][]float32
+	spaces  []*space
+}
+
+// space is the memory of a sample.
+type space struct {
 	layout       *layout
 	maps         []float32
-	vectors      [][]float32
 	scale, shift []float32
 	scratch      [][]float32 // by thread
 }
 
 // values are the contents of a buffer.
-func (a *arena) values(b *buffer) []float32 {
-	at := a.layout.offset[b.id]
-	return a.maps[at : at+b.size : at+b.size]
+func (s *space) values(b *buffer) []float32 {
+	at := s.layout.offset[b.id]
+	return s.maps[at : at+b.size : at+b.size]
 }
 
-// acquire takes an idle arena or makes one, with room for the batch's vectors.
-func (p *program) acquire(batch int) *arena {
+// acquire takes an idle arena or makes one, with room for the batch's vectors and for some
+// samples. The first has room for all threads.
+func (p *program) acquire(batch, samples int) *arena {
 	p.mu.Lock()
-	var a *arena
+	a := &arena{vectors: make([][]float32, len(p.layout.vectors))}
 	if n := len(p.arenas); n > 0 {
 		a, p.arenas = p.arenas[n-1], p.arenas[:n-1]
 	}
 	p.mu.Unlock()
-	if a == nil {
-		a = &arena{
-			layout: &p.layout, maps: floats(p.layout.total), vectors: make([][]float32, len(p.layout.vectors)),
-			scale: make([]float32, p.layout.norms), shift: make([]float32, p.layout.norms), scratch: make([][]float32, p.threads),
-		}
-		for i := range a.scratch {
-			a.scratch[i] = floats(p.layout.scratch)
-		}
-	}
 	for i, size := range p.layout.vectors {
 		if len(a.vectors[i]) < size*batch {
 			a.vectors[i] = make([]float32, size*batch)
+		}
+	}
+	for i := range samples {
+		if i == len(a.spaces) {
+			a.spaces = append(a.spaces, &space{
+				layout: &p.layout, maps: floats(p.layout.total), scale: make([]float32, p.layout.norms), shift: make([]float32, p.layout.norms),
+			})
+		}
+		threads := p.threads
+		if i > 0 {
+			threads /= samples
+		}
+		for s := a.spaces[i]; len(s.scratch) < threads; {
+			s.scratch = append(s.scratch, floats(p.layout.scratch))
 		}
 	}
 	return a

@@ -14,11 +14,17 @@ const (
 	outputCost     = 14 // and one before the transform back
 )
 
-// price is how many products a byte of packed weights must save to be worth its memory.
-const price = 7
+// prices are how many products a byte of packed weights must save to be worth its memory: the
+// first with which weights and maps take no more than the checkpoint and spareBytes, or the last.
+var prices = []float64{4, 5.5, 7}
+
+// spareBytes is what fast convolutions may take beside the checkpoint's size before they have
+// to pay more for it.
+const spareBytes = 90 << 20
 
 // policy is what steers the choice beside shapes. The zero value is float32.
 type policy struct {
+	price float64 // of prices
 	// Convolutions of at least so many output pixels a side are computed in bfloat16; 0 = none are.
 	rounded1x1, rounded3x3 int
 	// prefer, if not nil, names methods that are taken whatever they cost.
@@ -60,7 +66,7 @@ func (p policy) method(size int, in view, outs int) method {
 	if size == 1 {
 		return best
 	}
-	cost := directCost(in, outs)*speed(half) + price*float64(best.bytes())
+	cost := directCost(in, outs)*speed(half) + p.price*float64(best.bytes())
 	for _, w := range kernel.Winograds {
 		if (w.R == 2) != up {
 			continue
@@ -69,7 +75,7 @@ func (p policy) method(size int, in view, outs int) method {
 		if p.prefer != nil && p.prefer(f) {
 			return f
 		}
-		if c := f.cost() + price*float64(f.bytes()); c < cost {
+		if c := f.cost() + p.price*float64(f.bytes()); c < cost {
 			best, cost = f, c
 		}
 	}

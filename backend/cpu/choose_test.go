@@ -20,19 +20,11 @@ func TestMemory(t *testing.T) {
 	for _, p := range g.Params() {
 		w[p.Name] = weights.Tensor{Shape: p.Shape, Data: make([]float32, p.Elements())}
 	}
-	l := newLowering(g, w, kernel.Generic, nil)
-	if err := l.lower(); err != nil {
+	l, err := lowerWithin(spareBytes, g, w, kernel.Generic, nil, policy{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	total := 4 * int64(l.plan().total)
-	for _, s := range l.mapSteps {
-		if c, ok := s.(*convStep); ok {
-			total += c.method.bytes()
-			if n, ok := c.method.(*narrow); ok && n.before != nil {
-				total += n.before.method.bytes()
-			}
-		}
-	}
+	total := l.packed + 4*int64(l.plan().total)
 	if total > bound {
 		t.Errorf("%d bytes of packed weights and maps, want at most %g", total, bound)
 	}

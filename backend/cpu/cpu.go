@@ -8,7 +8,6 @@
 package cpu
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"sync"
@@ -37,28 +36,6 @@ type program struct {
 	arenas []*arena
 }
 
-// vectorStep computes vectors of the whole batch.
-type vectorStep interface {
-	run(e *env, batch int) error
-}
-
-// mapStep computes feature maps of one sample.
-type mapStep interface {
-	run(e *env) error
-}
-
-// env is what a step works with: the state of one run.
-type env struct {
-	*arena
-	program *program
-	ctx     context.Context
-	in      backend.Inputs
-	blend   backend.StatsBlend
-	sample  int
-	out     map[string]backend.Tensor
-	profile *profile // nil = nobody asks
-}
-
 // Compile lowers a graph, divides weights by their spectral norms and packs them.
 func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Program, error) {
 	if o.Precision == backend.BF16 {
@@ -85,9 +62,8 @@ func compile(g *graph.Graph, w weights.Source, o backend.Options, steer policy) 
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	l := newLowering(g, w, set, o.Keep)
-	l.policy = steer
-	if err := l.lower(); err != nil {
+	l, err := lowerWithin(spareBytes, g, w, set, o.Keep, steer)
+	if err != nil {
 		return nil, err
 	}
 	if err := l.pack(threads); err != nil {
@@ -103,6 +79,26 @@ func compile(g *graph.Graph, w weights.Source, o backend.Options, steer policy) 
 	return p, nil
 }
 
+// lowerWithin lowers with the fastest convolutions that take no more memory than the weights
+// and some bytes; with the smallest that there are if all take more.
+func lowerWithin(spare int64, g *graph.Graph, w weights.Source, set *kernel.Set, keep []string, steer policy) (l *lowering, err error) {
+	most := spare
+	for _, p := range g.Params() {
+		most += 4 * int64(p.Elements())
+	}
+	for _, steer.price = range prices {
+		l = newLowering(g, w, set, keep)
+		l.policy = steer
+		if err := l.lower(); err != nil {
+			return nil, err
+		}
+		if l.packed+4*int64(l.plan().total) <= most {
+			break
+		}
+	}
+	return l, nil
+}
+
 // checkPrecision refuses arithmetic that the kernels lack.
 func checkPrecision(p backend.Precision, set *kernel.Set) error {
 	switch {
@@ -114,67 +110,10 @@ func checkPrecision(p backend.Precision, set *kernel.Set) error {
 	return fmt.Errorf("%w: the cpu backend computes in f32 and bf16, not in %q", backend.ErrPrecision, p)
 }
 
-// Run computes the vectors of the batch together and the maps sample by sample.
-func (p *program) Run(ctx context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
-	return p.run(ctx, in, nil)
-}
-
-func (p *program) run(ctx context.Context, in backend.Inputs, profile *profile) (map[string]backend.Tensor, error) {
-	if err := backend.CheckInputs(p.graph, in); err != nil {
-		return nil, err
-	}
-	e := &env{
-		arena: p.acquire(in.Batch), program: p, ctx: ctx, in: in,
-		blend: backend.Blend(p.graph.Grid, in.Truncation, in.Stats), out: map[string]backend.Tensor{}, profile: profile,
-	}
-	defer p.release(e.arena)
-	for _, x := range p.exports {
-		e.out[x.name] = backend.Tensor{Shape: append([]int{in.Batch}, x.shape...), Data: make([]float32, in.Batch*x.elements)}
-	}
-	if err := e.runVectors(p.vectors); err != nil {
-		return nil, err
-	}
-	for e.sample = range in.Batch {
-		for _, n := range p.norms {
-			n.prepare(e)
-		}
-		for _, s := range p.maps {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if err := profile.measure(s, func() error { return s.run(e) }); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := e.runVectors(p.late); err != nil {
-		return nil, err
-	}
-	return e.out, nil
-}
-
-func (e *env) runVectors(steps []vectorStep) error {
-	for _, s := range steps {
-		if err := e.ctx.Err(); err != nil {
-			return err
-		}
-		if err := e.profile.measure(s, func() error { return s.run(e, e.in.Batch) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Close drops the idle buffers.
 func (p *program) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.arenas = nil
 	return nil
-}
-
-// parallel calls f for 0 .. n-1 on the program's threads; worker tells the threads apart.
-// It stops early when the context ends.
-func (e *env) parallel(n int, f func(worker, i int)) error {
-	return workers.parallel(e.ctx, e.program.threads, n, f)
 }

@@ -102,7 +102,7 @@ func pair(dst []uint32, low, high []float32) {
 func (d *direct) run(e *env, s *convStep) error {
 	in := s.in.reader(e)
 	blocks, block := share(in.h*in.w, rowsBlock)
-	width := columnBlock(s.outs, len(d.phases)*blocks, e.program.threads)
+	width := columnBlock(s.outs, len(d.phases)*blocks, e.threads)
 	cols := kernel.Panels(s.outs, width)
 	return e.parallel(len(d.phases)*blocks*cols, func(worker, item int) {
 		phase, col := item/(blocks*cols), item%cols*width

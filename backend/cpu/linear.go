@@ -109,13 +109,19 @@ func values(w weights.Source, n *graph.Node) (values []float32, factor float64, 
 		}
 		factor = 1 / sigma[0]
 	}
+	values, err = inPlace(w, n.Weight)
+	return values, factor, err
+}
+
+// inPlace is a parameter where it lies, if the source can show it, or a copy.
+func inPlace(w weights.Source, p *graph.Param) ([]float32, error) {
 	if v, ok := w.(weights.Viewer); ok {
-		if values, ok := v.View(n.Weight.Name); ok && len(values) == n.Weight.Elements() {
-			return values, factor, nil
+		if values, ok := v.View(p.Name); ok && len(values) == p.Elements() {
+			return values, nil
 		}
 	}
-	values = make([]float32, n.Weight.Elements())
-	return values, factor, w.Float32s(values, n.Weight.Name)
+	values := make([]float32, p.Elements())
+	return values, w.Float32s(values, p.Name)
 }
 
 // gather writes, for each tap, factor times the sums of its sources in n kernels that lie

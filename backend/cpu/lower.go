@@ -313,8 +313,8 @@ func (l *lowering) norm(n *graph.Node) (*norm, error) {
 		tables[n.Gain], tables[n.Bias] = &s.gain, &s.bias
 	}
 	for p, table := range tables {
-		*table = make([]float32, p.Elements())
-		if err := l.w.Float32s(*table, p.Name); err != nil {
+		var err error
+		if *table, err = inPlace(l.w, p); err != nil {
 			return nil, err
 		}
 	}

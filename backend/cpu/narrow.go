@@ -19,7 +19,7 @@ const (
 	// narrowOuts is the most outputs whose nine taps fit a panel.
 	narrowOuts = kernel.NR / 9
 	// narrowRows is how many output rows an item computes, at least; two more are recomputed.
-	narrowRows = 16
+	narrowRows = 8
 	taps3x3    = 9
 )
 
@@ -50,7 +50,7 @@ func (n *narrow) add(_ *kernel.Set, values []float32, factor float64, from, to, 
 
 func (n *narrow) run(e *env, s *convStep) error {
 	in := s.in.reader(e)
-	parts := max(1, min(in.h/narrowRows, 4*e.program.threads))
+	parts := max(1, min(in.h/narrowRows, 2*e.threads))
 	return e.parallel(parts, func(worker, item int) {
 		j := narrowJob{narrow: n, e: e, in: in, worker: worker}
 		j.take(e.scratch[worker])

@@ -194,6 +194,16 @@ func (s *exportMap) run(e *env) error {
 	c := s.in.c
 	dst := e.out[s.name].Data[e.sample*c*h*w:][:c*h*w]
 	return e.parallel(h, func(worker, y int) {
+		if s.in.plain() && !s.in.up {
+			for ch := range c {
+				row := dst[(ch*h+y)*w:][:w]
+				from := in.data[y*w*in.stride+ch:]
+				for x := range row {
+					row[x] = from[x*in.stride]
+				}
+			}
+			return
+		}
 		values := e.scratch[worker][:c]
 		for x := range w {
 			in.readPixel(values, y, x, s.in.up)

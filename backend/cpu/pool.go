@@ -39,15 +39,20 @@ type job struct {
 	next     atomic.Int64
 	most     int // goroutines at work, the caller included
 	joined   int // so far; guarded by the pool
+	callers  int // that are not counted yet: 0 if the caller is at another job, else 1
 	working  atomic.Int64
 	left     sync.WaitGroup
 	panicked atomic.Pointer[string]
 }
 
 // parallel calls f for 0 .. n-1 on up to threads goroutines; worker, below threads, tells
-// them apart. It stops early when the context ends. A panic in f is one of the caller.
-func (p *pool) parallel(ctx context.Context, threads, n int, f func(worker, i int)) error {
-	j := &job{ctx: ctx, f: f, n: int64(n), most: min(threads, n), joined: 1}
+// them apart. It stops early when the context ends. A panic in f is one of the caller. nested
+// says that the caller is itself at a job.
+func (p *pool) parallel(ctx context.Context, threads, n int, nested bool, f func(worker, i int)) error {
+	j := &job{ctx: ctx, f: f, n: int64(n), most: min(threads, n), joined: 1, callers: 1}
+	if nested {
+		j.callers = 0
+	}
 	if j.most > 1 {
 		p.post(j)
 		j.run(0)
@@ -90,7 +95,7 @@ func (j *job) wait() {
 func (p *pool) post(j *job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.callers++
+	p.callers += j.callers
 	p.jobs = append(p.jobs, j)
 	p.posted.Add(1)
 	p.call(j.most - 1)
@@ -100,7 +105,7 @@ func (p *pool) post(j *job) {
 func (p *pool) close(j *job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.callers--
+	p.callers -= j.callers
 	p.jobs = slices.DeleteFunc(p.jobs, func(other *job) bool { return other == j })
 	p.call(min(1, len(p.jobs)))
 }

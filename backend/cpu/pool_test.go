@@ -18,7 +18,7 @@ func TestPanicReachesCaller(t *testing.T) {
 		var got any
 		func() {
 			defer func() { got = recover() }()
-			_ = new(pool).parallel(context.Background(), threads, 100, func(_, i int) {
+			_ = new(pool).parallel(context.Background(), threads, 100, false, func(_, i int) {
 				if i == 57 {
 					panic("out of range")
 				}
@@ -41,7 +41,7 @@ func TestEachItemOnce(t *testing.T) {
 			threads := caller%4 + 1
 			for n := range 60 {
 				done, busy := make([]atomic.Int32, n), make([]atomic.Bool, threads)
-				err := p.parallel(context.Background(), threads, n, func(worker, i int) {
+				err := p.parallel(context.Background(), threads, n, false, func(worker, i int) {
 					if !busy[worker].CompareAndSwap(false, true) {
 						t.Errorf("two goroutines are worker %d", worker)
 					}
@@ -70,7 +70,7 @@ func TestHelpersComeAndGo(t *testing.T) {
 	for range 5 {
 		var here atomic.Int32
 		met := make(chan struct{})
-		_ = p.parallel(context.Background(), 8, 8, func(worker, _ int) {
+		_ = p.parallel(context.Background(), 8, 8, false, func(worker, _ int) {
 			if worker > 2 {
 				t.Errorf("worker %d of 3 threads", worker)
 			}
@@ -102,7 +102,7 @@ func TestHelpersComeAndGo(t *testing.T) {
 func TestStopsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done atomic.Int32
-	err := new(pool).parallel(ctx, 2, 1000, func(_, _ int) {
+	err := new(pool).parallel(ctx, 2, 1000, false, func(_, _ int) {
 		if done.Add(1) == 10 {
 			cancel()
 		}

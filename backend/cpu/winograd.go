@@ -126,7 +126,7 @@ func (f *fast) run(e *env, s *convStep) error {
 		blocks = kernel.Panels(down, rows)
 		block = func(i int) (from, to int) { return i * rows * across, min((i+1)*rows, down) * across }
 	}
-	width := columnBlock(s.outs, len(f.phases)*blocks, e.program.threads)
+	width := columnBlock(s.outs, len(f.phases)*blocks, e.threads)
 	cols := kernel.Panels(s.outs, width)
 	return e.parallel(len(f.phases)*blocks*cols, func(worker, item int) {
 		j := &tilesJob{fast: f, e: e, s: s, phase: item / (blocks * cols)}
