@@ -17,7 +17,7 @@ type direct struct {
 
 // An item computes up to rowsBlock pixels, of which depthBlock products are packed at a time.
 const (
-	rowsBlock  = 70
+	rowsBlock  = 42
 	depthBlock = 512
 	rowGap     = 16 // values between packed rows, lest they all fall on the same cache sets
 )

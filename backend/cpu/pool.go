@@ -14,22 +14,24 @@ import (
 // pool is the workers of the process. Every step of a run is a job: the goroutine that calls
 // for it does its items, and idle workers help. There are never more of both than the
 // scheduler has threads (GOMAXPROCS, which follows affinity and cgroups), however many
-// programs run. A worker spins for a moment after a job, because the next step of a run is
-// microseconds away and waking a thread takes longer than a small step; then it ends.
+// programs run. Between jobs a worker spins as long as any run is under way, because the next
+// step is microseconds away and waking a thread takes a tenth of a millisecond; it ends when
+// nothing comes.
 type pool struct {
-	mu      sync.Mutex
-	jobs    []*job // open to helpers
-	callers int    // goroutines that are in parallel
-	workers int    // goroutines that are in help
-	helping int    // workers that are at a job
+	mu      sync.Mutex // held for moments only: see lock
+	jobs    []*job     // open to helpers
+	callers int        // goroutines that are in parallel
+	workers int        // goroutines that are in help
+	helping int        // workers that are at a job
 	posted  atomic.Int64
+	runs    atomic.Int64
 }
 
 // workers serves all programs.
 var workers pool
 
-// awake is how long one spins.
-const awake = 100 * time.Microsecond
+// awake is how long one spins at most.
+const awake = time.Millisecond
 
 // job is a call of f for 0 .. n-1.
 type job struct {
@@ -93,7 +95,7 @@ func (j *job) wait() {
 
 // post opens a job to helpers.
 func (p *pool) post(j *job) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.callers += j.callers
 	p.jobs = append(p.jobs, j)
@@ -103,7 +105,7 @@ func (p *pool) post(j *job) {
 
 // close lets no more helpers in, and makes room for one at another job.
 func (p *pool) close(j *job) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.callers -= j.callers
 	p.jobs = slices.DeleteFunc(p.jobs, func(other *job) bool { return other == j })
@@ -119,18 +121,19 @@ func (p *pool) call(n int) {
 
 // help is the life of a worker.
 func (p *pool) help() {
-	for seen := int64(-1); ; {
-		p.mu.Lock()
+	for rested := false; ; {
+		p.lock()
 		j, worker := p.join()
-		if j == nil && p.posted.Load() == seen {
+		if j == nil && rested {
 			p.workers--
 			p.mu.Unlock()
-			return // nothing has come since the last look
+			return
 		}
-		seen = p.posted.Load()
+		seen := p.posted.Load()
 		p.mu.Unlock()
 		if j == nil {
-			spin(func() bool { return p.posted.Load() != seen })
+			spin(func() bool { return p.posted.Load() != seen || p.runs.Load() == 0 })
+			rested = p.posted.Load() == seen
 			continue
 		}
 		j.run(worker)
@@ -139,11 +142,11 @@ func (p *pool) help() {
 }
 
 func (p *pool) leave(j *job) {
-	p.mu.Lock()
+	p.lock()
 	p.helping--
 	p.mu.Unlock()
+	j.left.Done() // before the caller looks for it
 	j.working.Add(-1)
-	j.left.Done()
 }
 
 // join takes a place at the job that has the fewest helpers, or gives nil.
@@ -169,14 +172,23 @@ func (p *pool) join() (best *job, worker int) {
 
 // spin looks for something again and again until it is there, for a moment. In between it
 // lets other goroutines run.
-func spin(there func() bool) bool {
+func spin(there func() bool) {
 	const looks = 200
 	for start := time.Now(); time.Since(start) < awake; runtime.Gosched() {
 		for range looks {
 			if there() {
-				return true
+				return
 			}
 		}
 	}
-	return false
+}
+
+// lock takes the lock without going to sleep for it.
+func (p *pool) lock() {
+	const looks = 200
+	for i := 1; !p.mu.TryLock(); i++ {
+		if i%looks == 0 {
+			runtime.Gosched()
+		}
+	}
 }

@@ -67,7 +67,8 @@ func TestEachItemOnce(t *testing.T) {
 func TestHelpersComeAndGo(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
 	p := new(pool)
-	for range 5 {
+	for i := range 6 {
+		p.runs.Store(int64(i % 2)) // of a run under way workers stay awake
 		var here atomic.Int32
 		met := make(chan struct{})
 		_ = p.parallel(context.Background(), 8, 8, false, func(worker, _ int) {
@@ -85,6 +86,7 @@ func TestHelpersComeAndGo(t *testing.T) {
 		})
 		time.Sleep(3 * awake)
 	}
+	p.runs.Store(0)
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(awake) {
 		p.mu.Lock()
 		left := p.workers + p.callers + p.helping + len(p.jobs)

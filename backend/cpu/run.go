@@ -50,6 +50,8 @@ func (p *program) run(ctx context.Context, in backend.Inputs, profile *profile) 
 	}
 	a := p.acquire(in.Batch, teams)
 	defer p.release(a)
+	workers.runs.Add(1)
+	defer workers.runs.Add(-1)
 	e := &env{
 		space: a.spaces[0], vectors: a.vectors, program: p, ctx: ctx, threads: p.threads, in: in,
 		blend: backend.Blend(p.graph.Grid, in.Truncation, in.Stats), out: map[string]backend.Tensor{}, profile: profile,

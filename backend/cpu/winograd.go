@@ -128,11 +128,15 @@ func (f *fast) run(e *env, s *convStep) error {
 	}
 	width := columnBlock(s.outs, len(f.phases)*blocks, e.threads)
 	cols := kernel.Panels(s.outs, width)
+	transformed := make([]int, e.threads) // what each thread's scratch holds, from 1
 	return e.parallel(len(f.phases)*blocks*cols, func(worker, item int) {
 		j := &tilesJob{fast: f, e: e, s: s, phase: item / (blocks * cols)}
 		j.from, j.to = block(item / cols % blocks)
 		j.take(e.scratch[worker])
-		j.transform(in)
+		if tiles := item/cols + 1; transformed[worker] != tiles {
+			j.transform(in)
+			transformed[worker] = tiles
+		}
 		for col := item % cols * width; col < min((item%cols+1)*width, s.outs); col += kernel.NR {
 			j.panel(col, min(kernel.NR, s.outs-col))
 		}
