@@ -37,12 +37,12 @@ type Match struct {
 
 // words leads from a folded word to the classes that it may mean.
 type words struct {
-	exact                          map[string]int // names as they are written
+	exact                          map[string][]int // names and synonyms as they are written
 	names, wnids, hypernyms, hypos map[string][]int
 }
 
 func indexWords(classes []Class) *words {
-	w := &words{map[string]int{}, map[string][]int{}, map[string][]int{}, map[string][]int{}, map[string][]int{}}
+	w := &words{map[string][]int{}, map[string][]int{}, map[string][]int{}, map[string][]int{}, map[string][]int{}}
 	add := func(to map[string][]int, class int, texts ...string) {
 		for _, text := range texts {
 			key := fold(text)
@@ -52,10 +52,10 @@ func indexWords(classes []Class) *words {
 		}
 	}
 	for i, c := range classes {
-		if _, taken := w.exact[c.Name]; !taken {
-			w.exact[c.Name] = i
-		}
 		lemmas := append([]string{c.Name}, c.Synonyms...)
+		for _, name := range lemmas {
+			w.exact[name] = append(w.exact[name], i)
+		}
 		add(w.names, i, lemmas...)
 		add(w.names, i, strings.Join(lemmas, ", ")) // the usual way to write a class of ImageNet
 		if c.WNID != "" {
@@ -86,8 +86,8 @@ func (l List) Lookup(query string) (Match, error) {
 		number = m[1]
 	}
 	if found := l.words.names[key]; found != nil && l.named {
-		if i, ok := l.words.exact[query]; ok && !l.synsets() {
-			found = []int{i}
+		if exact := l.words.exact[query]; exact != nil {
+			found = exact
 		}
 		return Match{found, ByName}, nil
 	}
@@ -104,9 +104,6 @@ func (l List) Lookup(query string) (Match, error) {
 	}
 	return Match{}, fmt.Errorf("%w %q: the model has %s%s", ErrUnknown, query, l.describe(), l.hint(key))
 }
-
-// synsets reports whether the classes are of WordNet, where one name may be that of several.
-func (l List) synsets() bool { return len(l.words.wnids) > 0 }
 
 // hint names the word that a typing error meant.
 func (l List) hint(key string) string {

@@ -22,6 +22,7 @@ var (
 	// It looks at other meanings of the word as well: at a turtleneck for a turtle.
 	otherMeanings = []string{
 		"turtle", "cat", "drill", "point", "piece", "serpent", "sledge", "measure", "house", "string", "runner", "key", "surface", "Mantle", "material",
+		"Cardigan", // the dog; it does not tell capitals apart and takes the jacket
 	}
 )
 
@@ -65,17 +66,17 @@ func TestHuggingFaceNames(t *testing.T) {
 				kind = "among"
 			}
 		}
-		if names[word] {
-			kind += " name"
-		}
 		if (kind == "other") != (slices.Contains(secondTerms, word) || slices.Contains(otherMeanings, word)) {
 			t.Errorf("%q: classes %v, Hugging Face's %s", word, m.Classes, theirs)
+		}
+		if names[word] {
+			kind += " name"
 		}
 		count[kind]++
 	}
 	want := map[string]int{
-		"same name": 1822, "among name": 20, // 20 words name two classes each
-		"same": 2037, "among": 277, "none": 381, "other": len(secondTerms) + len(otherMeanings),
+		"same name": 1823, "among name": 18, "other name": 1, // 18 words name two classes each
+		"same": 2037, "among": 277, "none": 381, "other": len(secondTerms) + len(otherMeanings) - 1,
 	}
 	if !maps.Equal(count, want) {
 		t.Errorf("%v words, want %v", count, want)

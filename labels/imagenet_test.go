@@ -50,12 +50,13 @@ func TestImageNetQueries(t *testing.T) {
 	for query, want := range map[string]int{
 		"soap bubble": 971, "coffee": 967, "mushroom": 947, "tennis ball": 852, "daisy": 985, "soap_bubble": 971,
 		"933) cheeseburger": 933, "207": 207, "n02099601": 207, "tench, Tinca tinca": 0, " Golden  Retriever ": 207, "latte": 967,
+		"Cardigan": 264, "cardigan": 474,
 	} {
 		if got, err := l.Find(query); got != want || err != nil {
 			t.Errorf("%q: %d, %v, want %d", query, got, err, want)
 		}
 	}
-	for query, want := range map[string]int{"dog": 118, "crane": 2, "entity": 1000} {
+	for query, want := range map[string]int{"dog": 118, "crane": 2, "Crane": 2, "CARDIGAN": 2, "entity": 1000} {
 		if m, err := l.Lookup(query); err != nil || len(m.Classes) != want {
 			t.Errorf("%q: %d classes, %v, want %d", query, len(m.Classes), err, want)
 		}
