@@ -53,6 +53,7 @@ var allowed = map[string][]string{
 	"goldentest":         {},
 	"graph":              {},
 	"labels":             {"nearest"},
+	"modeltest":          {"convert", "goldentest", "graph", "registry", "weights"},
 	"nearest":            {},
 	"nn":                 {"graph"},
 	"peers":              {"nearest"},

@@ -11,6 +11,7 @@ import (
 	"github.com/biggan-zoo/biggan/arch/deep"
 	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/modeltest"
 	"github.com/biggan-zoo/biggan/verify"
 	"github.com/biggan-zoo/biggan/weights"
 )
@@ -180,12 +181,12 @@ func TestAlign(t *testing.T) {
 
 // TestArranged compares a recording whose first layer lies otherwise, and whose rgb is cut.
 func TestArranged(t *testing.T) {
-	w, g := open(t, "letters", "")
+	w, g := modeltest.Open(t, "letters", "")
 	p, err := compiler(t, "cpu", g, w)([]string{"generator.gen_z", "generator.conv_to_rgb"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := verify.ReadInputs(openFile(t, goldentest.Path(t, "letters/hf_t0.40.safetensors")), g)
+	in, err := verify.ReadInputs(modeltest.OpenFile(t, goldentest.Path(t, "letters/hf_t0.40.safetensors")), g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +212,7 @@ func TestArranged(t *testing.T) {
 	}
 	tensors["generator.gen_z"] = weights.Tensor{Shape: flat.Shape, Data: turned}
 	tensors["generator.conv_to_rgb"] = weights.Tensor{Shape: []int{in.Batch, 3, 32, 32}, Data: cut}
-	r, err := verify.Recording(t.Context(), g, w, compiler(t, "cpu", g, w), save(t, tensors), "arranged", verify.Options{Tolerance: 1e-6})
+	r, err := verify.Recording(t.Context(), g, w, compiler(t, "cpu", g, w), modeltest.Recording(t, tensors), "arranged", verify.Options{Tolerance: 1e-6})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,84 +2,18 @@ package verify_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"io"
-	"maps"
 	"math"
-	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/backend"
-	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/modeltest"
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/verify"
 	"github.com/biggan-zoo/biggan/weights"
 )
-
-// open converts a golden checkpoint and opens the result.
-func open(t *testing.T, src, config string) (*weights.File, *graph.Graph) {
-	t.Helper()
-	var o convert.Options
-	if config != "" {
-		o.Config = goldentest.Read(t, config)
-	}
-	dst := filepath.Join(t.TempDir(), "model.safetensors")
-	if _, err := convert.File(t.Context(), goldentest.Path(t, src), dst, o); err != nil {
-		t.Fatal(err)
-	}
-	f := openFile(t, dst)
-	meta, err := weights.ParseMeta(f.Metadata())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := registry.FindArchitecture(meta.Architecture)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := a.Network("model", meta.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f, g
-}
-
-func openFile(t *testing.T, path string) *weights.File {
-	t.Helper()
-	f, err := weights.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
-}
-
-// save writes tensors as a file and opens it.
-func save(t *testing.T, tensors weights.Memory) *weights.File {
-	t.Helper()
-	var o weights.CreateOptions
-	for _, name := range slices.Sorted(maps.Keys(tensors)) {
-		o.Tensors = append(o.Tensors, weights.Info{Name: name, DType: weights.F32, Shape: tensors[name].Shape})
-	}
-	path := filepath.Join(t.TempDir(), "recording.safetensors")
-	out, err := weights.Create(path, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	for name, tensor := range tensors {
-		if err := out.WriteTensor(name, func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, tensor.Data) }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := out.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	return openFile(t, path)
-}
 
 // backends are judged against recordings with the tolerances of the project.
 var backends = map[string]float64{"reference": 1e-5, "cpu": 3e-5}
@@ -142,10 +76,10 @@ func TestRecordings(t *testing.T) {
 		{"tfhub/deep-const-k/module.tar.gz", "", map[string][2]int{"tfhub/deep-const-k/tf_t0.14.safetensors": {1, 0}, "tfhub/deep-const-k/tf_t0.58.safetensors": {1, 0}}},
 		{"tfhub/biggan-tiny/module.tar.gz", "", tfRecordings("biggan-tiny", 8, "tf_t0.02", "tf_t0.40", "tf_t1.00")},
 	} {
-		w, g := open(t, c.src, c.config)
+		w, g := modeltest.Open(t, c.src, c.config)
 		for recording, compared := range c.recordings {
 			for name, tolerance := range backends {
-				r, err := verify.Recording(t.Context(), g, w, compiler(t, name, g, w), openFile(t, goldentest.Path(t, recording)), recording, verify.Options{Tolerance: tolerance})
+				r, err := verify.Recording(t.Context(), g, w, compiler(t, name, g, w), modeltest.OpenFile(t, goldentest.Path(t, recording)), recording, verify.Options{Tolerance: tolerance})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -165,8 +99,8 @@ func TestRecordings(t *testing.T) {
 // TestMyBN compares the layout that stores sums of statistics; its file is no recording.
 func TestMyBN(t *testing.T) {
 	const folder = "biggan-pytorch/biggan32-mybn/"
-	w, g := open(t, folder+"G_ema.pth", folder+"config.json")
-	f := openFile(t, goldentest.Path(t, folder+"expected.safetensors"))
+	w, g := modeltest.Open(t, folder+"G_ema.pth", folder+"config.json")
+	f := modeltest.OpenFile(t, goldentest.Path(t, folder+"expected.safetensors"))
 	info, _ := f.Info("z")
 	n := info.Shape[0]
 	z := make([]float32, info.Elements())
@@ -218,8 +152,8 @@ func TestMyBN(t *testing.T) {
 
 // TestPrograms compares two backends, and a spoiled input that must be told.
 func TestPrograms(t *testing.T) {
-	w, g := open(t, "letters", "")
-	in, err := verify.ReadInputs(openFile(t, goldentest.Path(t, "letters/hf_t0.40.safetensors")), g)
+	w, g := modeltest.Open(t, "letters", "")
+	in, err := verify.ReadInputs(modeltest.OpenFile(t, goldentest.Path(t, "letters/hf_t0.40.safetensors")), g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,8 +194,8 @@ func (o offset) Run(ctx context.Context, in backend.Inputs) (map[string]backend.
 
 // TestReadInputs refuses files that are no inputs of the network.
 func TestReadInputs(t *testing.T) {
-	_, g := open(t, "letters", "")
-	_, err := verify.ReadInputs(openFile(t, goldentest.Path(t, "fullsize/deep-128_0.safetensors")), g)
+	_, g := modeltest.Open(t, "letters", "")
+	_, err := verify.ReadInputs(modeltest.OpenFile(t, goldentest.Path(t, "fullsize/deep-128_0.safetensors")), g)
 	if !errors.Is(err, weights.ErrFormat) {
 		t.Errorf("inputs of another network: %v", err)
 	}

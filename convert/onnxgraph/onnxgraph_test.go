@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,53 +15,13 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/onnx"
 	"github.com/biggan-zoo/biggan/convert/onnx/onnxpb"
 	"github.com/biggan-zoo/biggan/convert/onnxgraph"
-	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/graph"
-	"github.com/biggan-zoo/biggan/registry"
+	"github.com/biggan-zoo/biggan/modeltest"
 	"github.com/biggan-zoo/biggan/weights"
 )
-
-// open converts a golden checkpoint and opens the result.
-func open(t *testing.T, src, config string) (*weights.File, *graph.Graph) {
-	t.Helper()
-	var o convert.Options
-	if config != "" {
-		o.Config = goldentest.Read(t, config)
-	}
-	dst := filepath.Join(t.TempDir(), "model.safetensors")
-	if _, err := convert.File(t.Context(), goldentest.Path(t, src), dst, o); err != nil {
-		t.Fatal(err)
-	}
-	return openModel(t, dst)
-}
-
-func openFile(t *testing.T, path string) *weights.File {
-	t.Helper()
-	f, err := weights.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
-}
-
-func openModel(t *testing.T, path string) (*weights.File, *graph.Graph) {
-	t.Helper()
-	f := openFile(t, path)
-	meta, err := weights.ParseMeta(f.Metadata())
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := registry.Network(meta.Architecture, meta.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f, g
-}
 
 // goldens are the checkpoints of testdata/golden: every port, tables and single statistics,
 // both discriminators.
@@ -126,7 +85,7 @@ func sizes(shape ...int) string {
 func TestStructure(t *testing.T) {
 	for _, c := range goldens {
 		t.Run(c.src, func(t *testing.T) {
-			w, g := open(t, c.src, c.config)
+			w, g := modeltest.Open(t, c.src, c.config)
 			m := write(t, g, w, onnxgraph.Options{Doc: "doc", Metadata: map[string]string{"b": "2", "a": "1"}, Docs: map[string]string{"y": "classes"}})
 			if m.IrVersion != 7 || len(m.Opsets) != 1 || m.Opsets[0].Version != 13 || m.Doc != "doc" || m.ProducerName != "biggan" {
 				t.Errorf("IR version %d, opsets %v, doc %q, producer %q", m.IrVersion, m.Opsets, m.Doc, m.ProducerName)
@@ -197,7 +156,7 @@ func checkNames(t *testing.T, g *onnxpb.Graph, defined map[string]bool) {
 func TestInitializers(t *testing.T) {
 	for _, c := range goldens {
 		t.Run(c.src, func(t *testing.T) {
-			w, g := open(t, c.src, c.config)
+			w, g := modeltest.Open(t, c.src, c.config)
 			found := map[string]*onnxpb.Tensor{}
 			for _, i := range write(t, g, w, onnxgraph.Options{}).Graph.Initializers {
 				found[i.Name] = i
@@ -240,7 +199,7 @@ func TestInitializers(t *testing.T) {
 
 // TestKeep wants kept nodes as outputs, and a convolution that is kept whole.
 func TestKeep(t *testing.T) {
-	w, g := open(t, "letters", "")
+	w, g := modeltest.Open(t, "letters", "")
 	m := write(t, g, w, onnxgraph.Options{Keep: []string{"generator.conv_to_rgb", "z", "image"}})
 	var names []string
 	for _, o := range m.Graph.Outputs {
@@ -261,7 +220,7 @@ func TestKeep(t *testing.T) {
 
 // TestOpsets refuses versions that were not tried.
 func TestOpsets(t *testing.T) {
-	w, g := open(t, "letters", "")
+	w, g := modeltest.Open(t, "letters", "")
 	for _, opset := range []int{-1, onnxgraph.Opset - 1, onnxgraph.MaxOpset + 1} {
 		if err := onnxgraph.Write(t.Context(), io.Discard, g, w, onnxgraph.Options{Opset: opset}); !errors.Is(err, onnxgraph.ErrUnsupported) {
 			t.Errorf("opset %d: %v", opset, err)

@@ -3,7 +3,6 @@ package onnxgraph_test
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/graph"
 	"github.com/biggan-zoo/biggan/labels"
+	"github.com/biggan-zoo/biggan/modeltest"
 	"github.com/biggan-zoo/biggan/sample"
 	"github.com/biggan-zoo/biggan/verify"
 	"github.com/biggan-zoo/biggan/weights"
@@ -103,13 +103,13 @@ func (r *peer) compile(t *testing.T, g *graph.Graph, w weights.Source, opset int
 }
 
 func (s session) Run(_ context.Context, in backend.Inputs) (map[string]backend.Tensor, error) {
-	tensors := map[string]backend.Tensor{"truncation": {Shape: []int{1}, Data: []float32{float32(in.Truncation)}}}
+	tensors := weights.Memory{"truncation": {Shape: []int{1}, Data: []float32{float32(in.Truncation)}}}
 	for name, values := range in.Tensors {
 		n, _ := s.graph.Input(name)
-		tensors[name] = backend.Tensor{Shape: append([]int{in.Batch}, n.Shape...), Data: values}
+		tensors[name] = weights.Tensor{Shape: append([]int{in.Batch}, n.Shape...), Data: values}
 	}
 	inputs, outputs := filepath.Join(s.dir, "in.safetensors"), filepath.Join(s.dir, "out.safetensors")
-	if err := writeTensors(inputs, tensors); err != nil {
+	if err := modeltest.Write(inputs, tensors); err != nil {
 		return nil, err
 	}
 	if err := s.run(inputs, outputs); err != nil {
@@ -133,24 +133,6 @@ func (s session) Run(_ context.Context, in backend.Inputs) (map[string]backend.T
 }
 
 func (session) Close() error { return nil }
-
-func writeTensors(path string, tensors map[string]backend.Tensor) error {
-	o := weights.CreateOptions{Overwrite: true}
-	for name, t := range tensors {
-		o.Tensors = append(o.Tensors, weights.Info{Name: name, DType: weights.F32, Shape: t.Shape})
-	}
-	out, err := weights.Create(path, o)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	for name, t := range tensors {
-		if err := out.WriteTensor(name, func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, t.Data) }); err != nil {
-			return err
-		}
-	}
-	return out.Commit()
-}
 
 // draw makes inputs of a generator from seed 1; sample 1 of several mixes two classes.
 func draw(g *graph.Graph, n int, truncation float64) backend.Inputs {
@@ -198,7 +180,7 @@ var truncations = []float64{0.4, 0, 0.001, 0.02, 0.14, 0.28, 0.437, 0.56, 0.58, 
 func TestReference(t *testing.T) {
 	ort := startPeer(t)
 	for _, c := range goldens {
-		w, g := open(t, c.src, c.config)
+		w, g := modeltest.Open(t, c.src, c.config)
 		if _, generator := g.Input("z"); !generator {
 			continue // TestRecordings
 		}
@@ -231,10 +213,10 @@ func TestRecordings(t *testing.T) {
 		if err != nil || len(recordings) == 0 && !strings.Contains(c.src, "mybn") { // whose file is no recording
 			t.Fatalf("%s: recordings %v, %v", c.src, recordings, err)
 		}
-		w, g := open(t, c.src, c.config)
+		w, g := modeltest.Open(t, c.src, c.config)
 		compile := ort.compile(t, g, w, 0)
 		for _, path := range recordings {
-			r, err := verify.Recording(t.Context(), g, w, compile, openFile(t, path), path, verify.Options{Tolerance: tolerance})
+			r, err := verify.Recording(t.Context(), g, w, compile, modeltest.OpenFile(t, path), path, verify.Options{Tolerance: tolerance})
 			judge(t, path, r, err)
 		}
 	}
@@ -247,9 +229,9 @@ func TestEveryOpset(t *testing.T) {
 	for src, recording := range map[string]string{
 		"letters": "letters/hf_t0.40.safetensors", "biggan-pytorch/biggan64/D.pth": "biggan-pytorch/biggan64/d_recording.safetensors",
 	} {
-		w, g := open(t, src, "")
+		w, g := modeltest.Open(t, src, "")
 		for _, opset := range []int{14, 18, 19, 21, 22, onnxgraph.MaxOpset} {
-			f := openFile(t, goldentest.Path(t, recording))
+			f := modeltest.OpenFile(t, goldentest.Path(t, recording))
 			r, err := verify.Recording(t.Context(), g, w, ort.compile(t, g, w, opset), f, recording, verify.Options{Tolerance: tolerance})
 			judge(t, fmt.Sprintf("%s in opset %d", src, opset), r, err)
 		}
@@ -273,7 +255,7 @@ func TestFullSize(t *testing.T) {
 		if _, err := synth.Write(t.Context(), c.model, path, convert.Options{}); err != nil {
 			t.Fatal(err)
 		}
-		w, g := openModel(t, path)
+		w, g := modeltest.OpenPath(t, path)
 		compile := ort.compile(t, g, w, 0)
 		for _, truncation := range c.truncations {
 			n := 1

@@ -2,21 +2,17 @@ package explain_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/backend"
-	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/goldentest"
 	"github.com/biggan-zoo/biggan/graph"
+	"github.com/biggan-zoo/biggan/modeltest"
 	"github.com/biggan-zoo/biggan/registry"
 	"github.com/biggan-zoo/biggan/verify"
 	"github.com/biggan-zoo/biggan/verify/explain"
@@ -28,43 +24,21 @@ func cpu(g *graph.Graph, w weights.Source, keep []string) (backend.Program, erro
 	return p, err
 }
 
-// model converts a golden checkpoint and opens the result.
+// model is a golden checkpoint that the CPU computes.
 func model(t *testing.T, src, config string) explain.Model {
 	t.Helper()
-	var o convert.Options
-	if config != "" {
-		o.Config = goldentest.Read(t, config)
-	}
-	dst := filepath.Join(t.TempDir(), "model.safetensors")
-	if _, err := convert.File(t.Context(), goldentest.Path(t, src), dst, o); err != nil {
-		t.Fatal(err)
-	}
-	file := openFile(t, dst)
+	file, g := modeltest.Open(t, src, config)
 	meta, err := weights.ParseMeta(file.Metadata())
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := registry.Network(meta.Architecture, meta.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return explain.Model{Name: src, Meta: meta, Graph: g, File: file, Compile: cpu}
 }
 
-func openFile(t *testing.T, path string) *weights.File {
-	t.Helper()
-	file, err := weights.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { file.Close() })
-	return file
-}
-
 // recorded is the picture that another implementation makes of a recording's inputs.
 func recorded(t *testing.T, m explain.Model, inputs string, change func(g *graph.Graph, in *backend.Inputs) *graph.Graph) *weights.File {
 	t.Helper()
-	in, err := verify.ReadInputs(openFile(t, goldentest.Path(t, inputs)), m.Graph)
+	in, err := verify.ReadInputs(modeltest.OpenFile(t, goldentest.Path(t, inputs)), m.Graph)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,26 +56,7 @@ func recorded(t *testing.T, m explain.Model, inputs string, change func(g *graph
 		t.Fatal(err)
 	}
 	tensors["image"] = weights.Tensor{Shape: out["image"].Shape, Data: out["image"].Data}
-
-	var o weights.CreateOptions
-	for _, name := range slices.Sorted(maps.Keys(tensors)) {
-		o.Tensors = append(o.Tensors, weights.Info{Name: name, DType: weights.F32, Shape: tensors[name].Shape})
-	}
-	path := filepath.Join(t.TempDir(), "recording.safetensors")
-	w, err := weights.Create(path, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	for name, tensor := range tensors {
-		if err := w.WriteTensor(name, func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, tensor.Data) }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	return openFile(t, path)
+	return modeltest.Recording(t, tensors)
 }
 
 // TestRecording finds what was done to a network, alone and together.
@@ -211,7 +166,7 @@ func TestQuick(t *testing.T) {
 		compiled++
 		return cpu(g, w, keep)
 	}
-	file := openFile(t, goldentest.Path(t, "tfhub/letters/tf_t1.00.safetensors"))
+	file := modeltest.OpenFile(t, goldentest.Path(t, "tfhub/letters/tf_t1.00.safetensors"))
 	r, err := explain.Recording(t.Context(), m, file, "recording", explain.Options{Tolerance: 3e-5, Causes: true, Quick: quick})
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +196,7 @@ func TestBackends(t *testing.T) {
 		p, err := cpu(g, w, keep)
 		return coarse{p}, err
 	}
-	in, err := verify.ReadInputs(openFile(t, goldentest.Path(t, "tfhub/deep-random-tiny/tf_t0.40.safetensors")), m.Graph)
+	in, err := verify.ReadInputs(modeltest.OpenFile(t, goldentest.Path(t, "tfhub/deep-random-tiny/tf_t0.40.safetensors")), m.Graph)
 	if err != nil {
 		t.Fatal(err)
 	}
