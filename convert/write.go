@@ -162,9 +162,12 @@ type sequential interface {
 	Each(ctx context.Context, want func(name string) bool, f func(info weights.Info, data []byte) error) error
 }
 
-// While a checkpoint streams by, one tensor is written as the next is read, of so many bytes
-// at most; a larger one is written before.
-const inOrder = 10 << 20
+// While a checkpoint streams by, so many tensors are written as the next is read, of so many
+// bytes at most; a larger one is written before the next is read.
+const (
+	inOrder  = 10 << 20
+	together = 2
+)
 
 // inItsOrder writes the parameters as they come, in parallel with their coming. Vectors are
 // kept for the spectral norms; weights that came before their vectors are read once more.
@@ -205,8 +208,10 @@ func (c *conversion) inItsOrder(ctx context.Context, s sequential) error {
 // inTurn prepares the work on each tensor in their order, and does it in parallel.
 func inTurn(ctx context.Context, s sequential, want func(name string) bool, prepare func(info weights.Info, data []byte) (func() error, error)) error {
 	group, groupCtx := errgroup.WithContext(ctx)
-	free := make(chan []byte, 1) // used again: a stream of tensors leaves no garbage
-	free <- nil
+	free := make(chan []byte, together) // used again: a stream of tensors leaves no garbage
+	for range together {
+		free <- nil
+	}
 	err := s.Each(groupCtx, want, func(info weights.Info, data []byte) error {
 		if info.Bytes() > inOrder { // at once, where it lies
 			work, err := prepare(info, data)
@@ -215,7 +220,11 @@ func inTurn(ctx context.Context, s sequential, want func(name string) bool, prep
 			}
 			return work()
 		}
-		own := append((<-free)[:0], data...)
+		own := <-free
+		if own == nil {
+			own = make([]byte, 0, inOrder)
+		}
+		own = append(own[:0], data...)
 		work, err := prepare(info, own)
 		if err != nil {
 			return err

@@ -214,8 +214,13 @@ func (m *Module) Each(ctx context.Context, want func(name string) bool, f func(i
 
 // eachFrom yields the variables of a shard that comes as a stream.
 func (m *Module) eachFrom(ctx context.Context, r io.Reader, number int, want func(name string) bool, f func(info weights.Info, data []byte) error) error {
-	var at int64
-	var buffer []byte
+	var at, largest int64
+	for _, v := range m.variables {
+		if v.shard == number && want(v.Name) {
+			largest = max(largest, v.size)
+		}
+	}
+	buffer := make([]byte, 0, min(largest, readStep)) // once: smaller ones before would be garbage
 	for _, v := range m.variables {
 		if v.shard != number || !want(v.Name) {
 			continue
@@ -241,13 +246,15 @@ func (m *Module) eachFrom(ctx context.Context, r io.Reader, number int, want fun
 	return nil
 }
 
-// readGrowing reads n bytes into a buffer that grows with what has come, so that a size
-// that a file merely claims allocates nothing.
+// readStep bounds what is allocated for a size that a file merely claims. The largest tensor
+// of the released networks has 34 MB.
+const readStep = 36 << 20
+
+// readGrowing reads n bytes into a buffer that grows with what has come.
 func readGrowing(r io.Reader, buffer []byte, n int64) ([]byte, error) {
-	const step = 36 << 20 // the largest tensor of the released networks has 34 MB
 	for int64(len(buffer)) < n {
 		from := len(buffer)
-		next := int(min(n, int64(from)+max(step, int64(from))))
+		next := int(min(n, int64(from)+max(readStep, int64(from))))
 		if cap(buffer) < next {
 			grown := make([]byte, from, next)
 			copy(grown, buffer)
