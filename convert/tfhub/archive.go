@@ -11,8 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
-
+	"github.com/biggan-zoo/biggan/convert/tfhub/gunzip"
 	"github.com/biggan-zoo/biggan/weights"
 )
 
@@ -39,11 +38,10 @@ func walk(archive string, f func(name string, size int64, r io.Reader) error) er
 	if err != nil {
 		return err
 	}
-	unzipped, err := gzip.NewReader(file)
+	unzipped, err := gunzip.NewReader(file)
 	if err != nil {
 		return refuse("gzip", err)
 	}
-	defer unzipped.Close()
 	stream := readAhead(&bounded{r: unzipped, left: maxGrowth*info.Size() + slack})
 	defer stream.close()
 	return walkTar(stream, f)
