@@ -31,3 +31,17 @@ func (m Memory) View(name string) ([]float32, bool) {
 	t, ok := m[name]
 	return t.Data, ok
 }
+
+// Releaser is a Source that can give memory back.
+type Releaser interface {
+	Source
+	Release(name string)
+}
+
+// Release says that a tensor will not be read soon: its pages of a mapped file leave memory.
+// It can be read again all the same, and what View gave stays valid.
+func (f *File) Release(name string) {
+	if e, ok := f.tensors[name]; ok && f.mapping != nil {
+		release(f.data[e.begin:e.end])
+	}
+}

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -223,6 +224,57 @@ func TestView(t *testing.T) {
 	for _, name := range []string{"h", "none"} {
 		if _, ok := f.View(name); ok {
 			t.Errorf("%s is seen as float32", name)
+		}
+	}
+}
+
+// TestRelease: a tensor whose memory was given back reads as before, of a mapped file and of
+// bytes in memory alike.
+func TestRelease(t *testing.T) {
+	values := make([]float32, 1<<16)
+	for i := range values {
+		values[i] = float32(i)
+	}
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	w, err := Create(path, CreateOptions{Tensors: []Info{{Name: "a", DType: F32, Shape: []int{len(values)}}, {Name: "b", DType: F32, Shape: []int{1}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for _, x := range []struct {
+		name   string
+		values []float32
+	}{{"a", values}, {"b", []float32{7}}} {
+		if err := w.WriteTensor(x.name, func(out io.Writer) error { return Encode(out, F32, x.values) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	mapped, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mapped.Close()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := Parse(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*File{mapped, parsed} {
+		before, ok := f.View("a")
+		f.Release("a")
+		f.Release("none")
+		got, one := make([]float32, len(values)), make([]float32, 1)
+		if err := cmp.Or(f.Float32s(got, "a"), f.Float32s(one, "b")); err != nil || !slices.Equal(got, values) || one[0] != 7 {
+			t.Errorf("other values after the release: %v", err)
+		}
+		if ok && !slices.Equal(before, values) {
+			t.Error("the view shows other values after the release")
 		}
 	}
 }

@@ -132,6 +132,9 @@ func (s *convStep) pack(w weights.Source, k *kernel.Set, m *slab) error {
 			from, to = s.from, s.to
 		}
 		s.method.add(k, values, factor*gamma[0], from, to, at)
+		if r, ok := w.(weights.Releaser); ok {
+			r.Release(n.Weight.Name) // what is computed with is the packed copy
+		}
 		if n.Bias != nil {
 			bias := make([]float32, n.Bias.Elements())
 			if err := w.Float32s(bias, n.Bias.Name); err != nil {
