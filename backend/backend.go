@@ -37,7 +37,12 @@ type Options struct {
 	Precision Precision // "" = f32
 	Keep      []string  // names of nodes to return beside the outputs; fusion stops at them
 	Device    string    // the GPU, by its index or a part of its name; "" = the first that is no software
-	// Note is told why the choice "auto" passes over a device that is there; nil = nobody is.
+	// Methods says how to compute a convolution of a shape, both in the backend's own words, instead of
+	// what the backend would choose; backend/cpu/tuning keeps such tables. Sums are rounded otherwise by
+	// another method. A shape that the network lacks is passed over, a method that does not exist is noted.
+	Methods map[string]string
+	// Note is told why the choice "auto" passes over a device that is there, and which methods do not
+	// exist; nil = nobody is.
 	Note func(text string)
 }
 
@@ -61,6 +66,13 @@ type Tensor struct {
 type Program interface {
 	Run(ctx context.Context, in Inputs) (map[string]Tensor, error)
 	Close() error
+}
+
+// Chooser is a Program that can tell by which of Options.Methods it differs from one that was
+// compiled without: given these alone, it is compiled again the same.
+type Chooser interface {
+	Program
+	Methods() map[string]string // nil = by none
 }
 
 // Compile is what a backend provides. The source must stay open as long as the program:

@@ -1,13 +1,17 @@
 package cpu
 
 import (
+	"fmt"
+	"slices"
+
+	"github.com/biggan-zoo/biggan/backend"
 	"github.com/biggan-zoo/biggan/backend/cpu/kernel"
 	"github.com/biggan-zoo/biggan/graph"
 )
 
-// The cost model that chooses how to compute each convolution: the longer of arithmetic and
-// of reading the weights, plus what transforms cost. It depends on shapes alone, so that a
-// network is computed the same way everywhere. Units: products.
+// The cost model that chooses how to compute each convolution that Options.Methods says nothing
+// about: the longer of arithmetic and of reading the weights, plus what transforms cost. It
+// depends on the network alone, so that a network is computed the same way everywhere. Units: products.
 const (
 	productsOfByte = 4  // products in the time that a byte of weights takes from memory
 	inputCost      = 14 // products in the time that a value of a transformed input takes
@@ -27,9 +31,22 @@ type policy struct {
 	price float64 // of prices
 	// Convolutions of at least so many output pixels a side are computed in bfloat16; 0 = none are.
 	rounded1x1, rounded3x3 int
-	// prefer, if not nil, names methods that are taken whatever they cost.
-	prefer func(m method) bool
+	// take, if not nil, picks methods for a shape, whatever they cost.
+	take func(shape string, m method) bool
 }
+
+// choice is how a convolution is computed, and how it could be.
+type choice struct {
+	shape       string // as Options.Methods names it
+	price       float64
+	size, outs  int
+	in          view
+	half        bool
+	methods     []method // one where there is nothing to choose
+	taken, cost int      // of methods: what computes it, and what the cost model chooses
+}
+
+func (c *choice) method() method { return c.methods[c.taken] }
 
 // bfloat16 rounds where the time goes, and where an error spreads least: late. 3x3
 // convolutions are rounded at the last two resolutions.
@@ -56,30 +73,94 @@ func (p policy) rounds(size int, in view) bool {
 	return side > 0 && in.c%2 == 0 && min(h, w) >= side
 }
 
-// method picks the cheapest way to compute a convolution of a view.
-func (p policy) method(size int, in view, outs int) method {
+// choose picks the method for a convolution of a view: the one that is asked for, or the cheapest.
+func (p policy) choose(size int, in view, outs int) *choice {
+	c := &choice{price: p.price, size: size, in: in, outs: outs, half: p.rounds(size, in)}
 	if size == 3 && !in.up && outs <= narrowOuts {
-		return newNarrow(in, outs)
+		c.methods = []method{newNarrow(in, outs)}
+		return c
 	}
-	up, half := size == 3 && in.up, p.rounds(size, in)
-	var best method = newDirect(size, in.c, outs, up, half)
+	up := size == 3 && in.up
+	c.methods = []method{newDirect(size, in.c, outs, up, c.half)}
 	if size == 1 {
-		return best
+		return c
 	}
-	cost := directCost(in, outs)*speed(half) + p.price*float64(best.bytes())
+	c.shape = fmt.Sprintf("conv 3x3 %d to %d of %dx%d", in.c, outs, in.h, in.w)
+	if up {
+		c.shape = "upsampled " + c.shape
+	}
+	if c.half {
+		c.shape += suffix(c.half)
+	}
 	for _, w := range kernel.Winograds {
-		if (w.R == 2) != up {
-			continue
-		}
-		f := newFast(w, in, outs, half)
-		if p.prefer != nil && p.prefer(f) {
-			return f
-		}
-		if c := f.cost() + p.price*float64(f.bytes()); c < cost {
-			best, cost = f, c
+		if (w.R == 2) == up {
+			c.methods = append(c.methods, newFast(w, in, outs, c.half))
 		}
 	}
-	return best
+	for i, m := range c.methods {
+		if c.costOf(m) < c.costOf(c.methods[c.cost]) {
+			c.cost = i
+		}
+	}
+	c.taken = c.cost
+	if p.take != nil {
+		if i := slices.IndexFunc(c.methods, func(m method) bool { return p.take(c.shape, m) }); i >= 0 {
+			c.taken = i
+		}
+	}
+	return c
+}
+
+// choose settles how a convolution is computed.
+func (l *lowering) choose(s *convStep) {
+	c := l.policy.choose(s.size, s.in, s.outs)
+	if len(c.methods) > 1 {
+		l.choices = append(l.choices, c)
+	}
+	s.method = c.method()
+	l.needScratch(s.method.scratch())
+}
+
+// departures are the choices that differ from the cost model's, as Options.Methods has them.
+func (l *lowering) departures() map[string]string {
+	var all map[string]string
+	for _, c := range l.choices {
+		if c.taken != c.cost {
+			if all == nil {
+				all = map[string]string{}
+			}
+			all[c.shape] = c.method().String()
+		}
+	}
+	return all
+}
+
+// noteMethods tells of methods that were asked for and are none, or are too large.
+func (l *lowering) noteMethods(o backend.Options) {
+	if o.Note == nil {
+		return
+	}
+	if l.refused > 0 {
+		o.Note(fmt.Sprintf("cpu: the methods that a table has for %s take %d bytes instead of %d: it is computed without", l.graph.Name, l.refused, l.bytes()))
+		return
+	}
+	told := map[string]bool{}
+	for _, c := range l.choices {
+		name, asked := o.Methods[c.shape]
+		if asked && name != c.method().String() && !told[c.shape] {
+			o.Note(fmt.Sprintf("cpu: %s: no method %.40q, computed by %s", c.shape, name, c.method()))
+		}
+		told[c.shape] = true
+	}
+}
+
+// costOf is what the cost model says of a method, the price of its weights included.
+func (c *choice) costOf(m method) float64 {
+	cost := c.price * float64(m.bytes())
+	if f, ok := m.(*fast); ok {
+		return cost + f.cost()
+	}
+	return cost + directCost(c.in, c.outs)*speed(c.half)
 }
 
 // speed is the time of a product.

@@ -29,6 +29,7 @@ type program struct {
 	exports []export
 	layout  layout
 	kernels *kernel.Set
+	methods map[string]string // that the cost model would not have chosen
 
 	ones, zeros []float32 // as long as any map has channels
 
@@ -38,10 +39,19 @@ type program struct {
 
 // Compile lowers a graph, divides weights by their spectral norms and packs them.
 func Compile(g *graph.Graph, w weights.Source, o backend.Options) (backend.Program, error) {
+	return compile(g, w, o, policyOf(g, o))
+}
+
+// policyOf is the policy that options ask for.
+func policyOf(g *graph.Graph, o backend.Options) policy {
+	var p policy
 	if o.Precision == backend.BF16 {
-		return compile(g, w, o, bfloat16(g))
+		p = bfloat16(g)
 	}
-	return compile(g, w, o, policy{})
+	if len(o.Methods) > 0 {
+		p.take = func(shape string, m method) bool { return o.Methods[shape] == m.String() }
+	}
+	return p
 }
 
 func compile(g *graph.Graph, w weights.Source, o backend.Options, steer policy) (backend.Program, error) {
@@ -58,20 +68,18 @@ func compile(g *graph.Graph, w weights.Source, o backend.Options, steer policy) 
 	if err := backend.CheckWeights(g, w); err != nil {
 		return nil, err
 	}
-	threads := o.Threads
-	if threads < 1 {
-		threads = runtime.GOMAXPROCS(0)
-	}
+	threads := threadsOf(o)
 	l, err := lowerWithin(spareBytes, g, w, set, o.Keep, steer)
 	if err != nil {
 		return nil, err
 	}
+	l.noteMethods(o)
 	if err := l.pack(threads); err != nil {
 		return nil, err
 	}
 	p := &program{
 		graph: g, threads: threads, vectors: l.vectorSteps, norms: l.norms, maps: l.mapSteps, late: l.lateSteps, exports: l.exports, layout: l.plan(),
-		kernels: set, ones: make([]float32, l.width), zeros: make([]float32, l.width),
+		kernels: set, methods: l.departures(), ones: make([]float32, l.width), zeros: make([]float32, l.width),
 	}
 	for i := range p.ones {
 		p.ones[i] = 1
@@ -80,24 +88,54 @@ func compile(g *graph.Graph, w weights.Source, o backend.Options, steer policy) 
 }
 
 // lowerWithin lowers with the fastest convolutions that take no more memory than the weights
-// and some bytes; with the smallest that there are if all take more.
+// and some bytes; with the smallest that there are if all take more. Methods that are asked for
+// are passed over as a whole where they would take more than that and than those.
 func lowerWithin(spare int64, g *graph.Graph, w weights.Source, set *kernel.Set, keep []string, steer policy) (l *lowering, err error) {
 	most := spare
 	for _, p := range g.Params() {
 		most += 4 * int64(p.Elements())
 	}
+	take := steer.take
+	steer.take = nil
 	for _, steer.price = range prices {
-		l = newLowering(g, w, set, keep)
-		l.policy = steer
-		if err := l.lower(); err != nil {
+		if l, err = lowered(g, w, set, keep, steer); err != nil {
 			return nil, err
 		}
-		if l.packed+4*int64(l.plan().total) <= most {
+		if l.bytes() <= most {
 			break
 		}
 	}
-	return l, nil
+	if take == nil {
+		return l, nil
+	}
+	steer.take = take
+	asked, err := lowered(g, w, set, keep, steer)
+	if err == nil && asked.bytes() > max(most, l.bytes()) {
+		l.refused = asked.bytes()
+		return l, nil
+	}
+	return asked, err
 }
+
+func lowered(g *graph.Graph, w weights.Source, set *kernel.Set, keep []string, steer policy) (*lowering, error) {
+	l := newLowering(g, w, set, keep)
+	l.policy = steer
+	return l, l.lower()
+}
+
+// bytes are those of packed weights and maps.
+func (l *lowering) bytes() int64 { return l.packed + 4*int64(l.plan().total) }
+
+// threadsOf is how many threads options ask for.
+func threadsOf(o backend.Options) int {
+	if o.Threads > 0 {
+		return o.Threads
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// Methods are those of Options.Methods that the cost model would not have chosen.
+func (p *program) Methods() map[string]string { return p.methods }
 
 // checkPrecision refuses arithmetic that the kernels lack.
 func checkPrecision(p backend.Precision, set *kernel.Set) error {

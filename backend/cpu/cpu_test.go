@@ -34,6 +34,35 @@ func TestConformanceMethods(t *testing.T) {
 	}
 }
 
+// TestConformanceTuned runs the suite with a table of methods that the cost model would not
+// choose. The program says which it followed, and is compiled again the same by these alone.
+func TestConformanceTuned(t *testing.T) {
+	followed := map[string]bool{}
+	compile := func(g *graph.Graph, w weights.Source, o backend.Options) (backend.Program, error) {
+		odd, err := cpu.Odd(g, w, o)
+		if err != nil {
+			return nil, err
+		}
+		o.Methods = odd
+		p, err := cpu.Compile(g, w, o)
+		if err != nil {
+			return nil, err
+		}
+		o.Methods = p.(backend.Chooser).Methods()
+		for shape, method := range o.Methods {
+			if odd[shape] != method {
+				t.Errorf("%s: computed by %s, the table says %s", shape, method, odd[shape])
+			}
+			followed[method] = true
+		}
+		return cpu.Compile(g, w, o)
+	}
+	backendtest.Run(t, compile, reference.Compile, 2e-5)
+	if len(followed) < 2 {
+		t.Errorf("only %v was followed", followed)
+	}
+}
+
 // TestConformanceBF16 runs the suite with every product in bfloat16, of 8 bits, and with the
 // fast convolutions that are used with it.
 func TestConformanceBF16(t *testing.T) {

@@ -31,7 +31,9 @@ type lowering struct {
 	normValues  int
 	buffers     []*buffer
 	scratch     int
-	width       int // the most channels of a map or outputs of a layer
+	choices     []*choice // where there is more than one method
+	refused     int64     // bytes that the methods asked for would take; 0 = they were taken
+	width       int       // the most channels of a map or outputs of a layer
 	exports     []export
 	packers     []func() error
 	packed      int64 // bytes of packed weights
@@ -328,8 +330,7 @@ func (l *lowering) conv(n *graph.Node, in view) {
 	if u := l.OnlyUser(n); u != nil && u.Op == graph.Slice {
 		s.from, s.to, s.outs = u.Start, u.Start+u.Len, u.Len
 	}
-	s.method = l.policy.method(size, in, s.outs)
-	l.needScratch(s.method.scratch())
+	l.choose(s)
 	lazyUp := size == 1 && in.up
 	if sum := l.OnlyUser(n); sum != nil && !lazyUp && l.hosts(sum, n) {
 		l.pending[sum] = s
@@ -338,8 +339,7 @@ func (l *lowering) conv(n *graph.Node, in view) {
 	}
 	if size == 1 && s.to == 0 {
 		s.nodes, s.outs = l.siblings(n, lazyUp)
-		s.method = l.policy.method(size, in, s.outs)
-		l.needScratch(s.method.scratch())
+		l.choose(s)
 	}
 	l.absorb(s, n)
 	out := l.emitConv(s, lazyUp)
