@@ -36,8 +36,8 @@ type drawing struct {
 }
 
 // draw computes pictures 0 .. n-1, asking for what conditions them in order, and hands them
-// to f one by one with the backend that computed them.
-func (m *Model) draw(ctx context.Context, how drawing, n int, at func(i int) sampled, f func(i int, s sampled, image image.Image, used string) error) error {
+// to f one by one with the program that computed them.
+func (m *Model) draw(ctx context.Context, how drawing, n int, at func(i int) sampled, f func(i int, s sampled, image image.Image, by compiled) error) error {
 	program, err := m.program(how.backend, how.options, how.perBlock)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (m *Model) draw(ctx context.Context, how drawing, n int, at func(i int) sam
 			return err
 		}
 		for i, image := range render.Images(pixels) {
-			if err := f(from+i, samples[i], image, program.used); err != nil {
+			if err := f(from+i, samples[i], image, program); err != nil {
 				return err
 			}
 		}
@@ -94,8 +94,9 @@ func (m *Model) inputs(g *graph.Graph, samples []sampled) map[string][]float32 {
 // compiled is a program that the model keeps.
 type compiled struct {
 	backend.Program
-	graph *graph.Graph
-	used  string // the backend
+	graph   *graph.Graph
+	used    string            // the backend
+	methods map[string]string // as Picture has them
 }
 
 // Prepare compiles the model for a backend, so that the first picture need not wait for it,
@@ -128,6 +129,10 @@ func (m *Model) program(backendName string, o backend.Options, perBlock bool) (c
 	if m.programs == nil {
 		m.programs = map[string]compiled{}
 	}
-	m.programs[key] = compiled{p, g, used}
-	return m.programs[key], nil
+	c := compiled{Program: p, graph: g, used: used}
+	if chooser, ok := p.(backend.Chooser); ok {
+		c.methods = chooser.Methods()
+	}
+	m.programs[key] = c
+	return c, nil
 }

@@ -87,9 +87,9 @@ func (m *Model) EachStep(ctx context.Context, r Interpolation, f func(s Step, n 
 		return sampled{{path.Between(a[row].z, b[row].z, t), labels.Between(a[row].class, b[row].class, t)}}
 	}
 	how := drawing{r.Truncation, r.Stats, r.Backend, r.Options, false, 0}
-	return m.draw(ctx, how, n, at, func(i int, s sampled, image image.Image, used string) error {
+	return m.draw(ctx, how, n, at, func(i int, s sampled, image image.Image, by compiled) error {
 		step := i % len(steps)
-		return f(Step{Picture{image, i, s[0].class, s[0].z, used}, i / len(steps), step, steps[step]}, n)
+		return f(Step{Picture{image, i, s[0].class, s[0].z, by.used, by.methods}, i / len(steps), step, steps[step]}, n)
 	})
 }
 

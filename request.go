@@ -51,7 +51,8 @@ type Picture struct {
 	Class labels.Mix // one class of weight 1, or a mix
 	Z     []float32  // the latent vector
 
-	Backend string // that computed it
+	Backend string            // that computed it
+	Methods map[string]string // those of Options.Methods by which it differs from a picture without; nil = none
 }
 
 // Generate makes pictures of the model's resolution.
@@ -73,8 +74,8 @@ func (m *Model) Each(ctx context.Context, r Request, f func(p Picture, n int) er
 		return err
 	}
 	how := drawing{r.Truncation, r.Stats, r.Backend, r.Options, len(r.Mix) > 0, r.Batch}
-	return m.draw(ctx, how, p.n, p.at, func(i int, s sampled, image image.Image, used string) error {
-		return f(Picture{image, r.First + i, s[0].class, s[0].z, used}, p.n)
+	return m.draw(ctx, how, p.n, p.at, func(i int, s sampled, image image.Image, by compiled) error {
+		return f(Picture{image, r.First + i, s[0].class, s[0].z, by.used, by.methods}, p.n)
 	})
 }
 

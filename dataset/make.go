@@ -16,10 +16,12 @@ const batch = 16
 
 // Make makes files, in ascending order of their numbers, and tells after each picture how
 // many are drawn. Files are encoded and written beside the drawing. When the context ends,
-// or something fails, what was written stays.
+// or something fails, what was written stays. k.Options.Methods are of no account: files that
+// another machine makes, or this one after a measurement, shall be the same.
 func (r *Run) Make(ctx context.Context, k recipe.Kitchen, files []int, overwrite bool, drawn func(n int)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0) + 4) // more than cores: most of a writer's time is waiting for the disk
+	k.Options.Methods = nil
 	done := 0
 	err := r.draw(ctx, k, files, func(file int, pictures []biggan.Picture) error {
 		group.Go(func() error { return r.write(file, pictures, overwrite) })

@@ -23,7 +23,7 @@ type Kitchen struct {
 type Each func(p biggan.Picture, done, n int) error
 
 // Make follows a recipe, and fills in what only the making tells: classes, indices, the
-// backend. each may be nil.
+// backend, its methods. Whose recipe names methods passes them on in k.Options. each may be nil.
 func (r *Recipe) Make(ctx context.Context, m *biggan.Model, k Kitchen, each Each) (*Sheet, error) {
 	if each == nil {
 		each = func(biggan.Picture, int, int) error { return nil }
@@ -80,7 +80,7 @@ func (r *Recipe) makePictures(ctx context.Context, m *biggan.Model, k Kitchen, e
 		request.Truncation = t
 		err := m.Each(ctx, request, func(picture biggan.Picture, n int) error {
 			name := m.Labels.MixName(picture.Class)
-			r.Backend = picture.Backend
+			r.Backend, r.Methods = picture.Backend, picture.Methods
 			if row == 0 {
 				r.Classes, r.Indices = append(r.Classes, name), append(r.Indices, picture.Index)
 			}
@@ -160,7 +160,7 @@ func (r *Recipe) makeInterpolation(ctx context.Context, m *biggan.Model, k Kitch
 		From: r.From, To: r.To, SeedA: r.SeedA, SeedB: r.SeedB, Rows: r.Rows, Steps: r.Steps, Loop: r.Loop, Path: sample.Path(r.Path),
 		Truncation: r.Truncation, Noise: sample.Kind(r.Noise), Stats: stats, Backend: k.Backend, Options: k.Options,
 	}, func(step biggan.Step, n int) error {
-		r.Backend = step.Backend
+		r.Backend, r.Methods = step.Backend, step.Methods
 		if step.T == 0 || step.T == 1 {
 			r.Classes = append(r.Classes, m.Labels.MixName(step.Class))
 		}

@@ -18,17 +18,20 @@ const Version = 2
 
 // Recipe is what a picture says of its making. One of Pictures and Interpolated is set.
 type Recipe struct {
-	Version    int     `json:"version"`
-	Model      string  `json:"model"`
-	SHA256     string  `json:"sha256"` // of the model's file
-	Backend    string  `json:"backend"`
-	Precision  string  `json:"precision"`
-	Stats      string  `json:"stats"`
-	Truncation float64 `json:"truncation"`
-	Noise      string  `json:"noise"`
-	Columns    int     `json:"columns,omitempty"` // of the sheet; 0 = the squarest
-	Labels     bool    `json:"labels,omitempty"`  // captions
-	FPS        float64 `json:"fps,omitempty"`     // of an animation
+	Version   int    `json:"version"`
+	Model     string `json:"model"`
+	SHA256    string `json:"sha256"` // of the model's file
+	Backend   string `json:"backend"`
+	Precision string `json:"precision"`
+	// Methods are what a table of the machine had computed otherwise than every machine computes it
+	// without one (backend.Options.Methods): with them the picture is the same without the table.
+	Methods    map[string]string `json:"methods,omitempty"`
+	Stats      string            `json:"stats"`
+	Truncation float64           `json:"truncation"`
+	Noise      string            `json:"noise"`
+	Columns    int               `json:"columns,omitempty"` // of the sheet; 0 = the squarest
+	Labels     bool              `json:"labels,omitempty"`  // captions
+	FPS        float64           `json:"fps,omitempty"`     // of an animation
 
 	*Pictures
 	*Interpolated

@@ -25,7 +25,8 @@ type app struct {
 	store, mirror                        string
 	offline                              bool
 
-	bars bars
+	tables tables
+	bars   bars
 }
 
 // print writes a result: as one JSON document, or as text.

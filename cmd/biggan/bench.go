@@ -39,6 +39,7 @@ type benchJSON struct {
 	LoadMs          float64          `json:"load_ms"`    // opening and compiling
 	GFLOPs          float64          `json:"gflops"`     // of the plain graph, a second: what a direct computation would have to reach
 	PeakBytes       int64            `json:"peak_bytes"` // anonymous memory, from opening to the last run
+	Departures      int              `json:"departures"` // shapes of convolutions that a table of --tune has computed otherwise than the cost model
 	Layers          []benchLayerJSON `json:"layers"`     // empty if the backend does not tell
 }
 
@@ -55,6 +56,7 @@ type benchLayerJSON struct {
 func newBench(a *app) *cobra.Command {
 	var model, synthetic, report string
 	var batch, rounds int
+	var tune bool
 	cmd := &cobra.Command{
 		Use:   "bench [-m MODEL | --synthetic NAME] [--batch N]",
 		Short: "Measure how fast a model runs here",
@@ -62,6 +64,12 @@ func newBench(a *app) *cobra.Command {
 
 --synthetic runs a full-size network on synthetic weights, which take as long as real ones:
 one of ` + strings.Join(synth.Names(), ", ") + `.
+
+--tune measures every method that could compute each convolution of the model, on this
+processor with --threads and --precision, and writes those that are fastest, the memory of their
+weights considered, to a table in the user's folder for caches, beside those of other models.
+From then on every verb computes so; pictures may differ in last bits, and say what computed
+them. It is done on an idle machine. To undo it, delete the table: biggan env names it.
 
 --report FILE.json writes what the machine is, these figures, and whether the embedded model on
 this backend agrees with float64 node by node: the file to contribute for a GPU that nobody has
@@ -78,6 +86,11 @@ verified yet.`,
 			case report == "-":
 				return usage("--report -: want the name of a file")
 			}
+			if tune {
+				if err := checkTune(cmd.Flags().Changed); err != nil {
+					return err
+				}
+			}
 			if report != "" && !a.force {
 				if err := atomicfile.CheckAbsent(report); err != nil {
 					return err
@@ -90,6 +103,16 @@ verified yet.`,
 				}
 				defer remove()
 				model = path
+			}
+			if tune {
+				doc, err := a.tune(cmd.Context(), model, rounds)
+				if err != nil {
+					return err
+				}
+				if synthetic != "" {
+					doc.Model = synthetic
+				}
+				return a.print(doc, doc.text)
 			}
 			doc, err := a.bench(cmd.Context(), model, batch, rounds)
 			if err != nil {
@@ -111,6 +134,7 @@ verified yet.`,
 	cmd.Flags().StringVar(&report, "report", "", "write the figures, the machine and its parity with float64 to a .json file")
 	cmd.Flags().IntVar(&batch, "batch", 1, "images a run")
 	cmd.Flags().IntVar(&rounds, "rounds", 0, "runs to measure; 0 = as many as a good second takes")
+	cmd.Flags().BoolVar(&tune, "tune", false, "measure methods of the CPU and write a table of the fastest")
 	return cmd
 }
 
@@ -154,12 +178,15 @@ func (a *app) bench(ctx context.Context, model string, batch, rounds int) (bench
 		return doc, err
 	}
 	defer m.Close()
-	program, used, err := m.Compile(a.backend, a.options())
+	program, used, err := m.Compile(a.backend, a.tuned(a.options()))
 	if err != nil {
 		return doc, err
 	}
 	defer program.Close()
 	doc.LoadMs, doc.Backend = ms(time.Since(start)), used
+	if c, ok := program.(backend.Chooser); ok {
+		doc.Departures = len(c.Methods())
+	}
 	in := benchInputs(m, batch)
 	if _, err := program.Run(ctx, in); err != nil {
 		return doc, err
@@ -265,6 +292,9 @@ func (d benchJSON) text(w io.Writer) error {
 	fmt.Fprintf(w, "%s on %s, %s, batch %d, %d threads, %d runs\n\n", d.Model, d.Backend, d.Precision, d.Batch, d.Threads, d.Rounds)
 	fmt.Fprintf(w, "%.2f ms an image (median; fastest %.2f), %.2f images/s, %.1f GFLOP/s of the plain graph\n", d.MsPerImage, d.MsFastest, d.ImagesPerSecond, d.GFLOPs)
 	fmt.Fprintf(w, "%.0f ms to load, %s of memory at the peak\n", d.LoadMs, size(d.PeakBytes))
+	if d.Departures > 0 {
+		fmt.Fprintf(w, "%d shapes of convolutions as a table of --tune has them\n", d.Departures)
+	}
 	if len(d.Layers) == 0 {
 		return nil
 	}

@@ -80,6 +80,7 @@ type documents struct {
 	Score       scoreJSON   `json:"score"`
 	Verify      verifyJSON  `json:"verify"`
 	Bench       benchJSON   `json:"bench"`
+	Tune        tuneJSON    `json:"bench --tune"`
 	Peers       peersJSON   `json:"peers"`
 	PeersRun    peerRunJSON `json:"peers run"`
 	Serve       serveJSON   `json:"serve"`

@@ -29,6 +29,7 @@ type envJSON struct {
 	Settings []settingJSON    `json:"settings"`
 	Backends []backendJSON    `json:"backends"`
 	Adapters []device.Adapter `json:"adapters"`
+	Tuning   tuningJSON       `json:"tuning"` // of the cpu backend, for the precision and threads of the flags
 }
 
 type settingJSON struct {
@@ -79,6 +80,7 @@ func newEnv(a *app) *cobra.Command {
 			if doc.Adapters, err = gpu.Adapters(); err != nil {
 				a.warn("%v", err)
 			}
+			doc.Tuning = a.tuningState()
 			return a.print(doc, doc.text)
 		},
 	}
@@ -188,5 +190,6 @@ func (e envJSON) text(w io.Writer) error {
 	for _, g := range e.Adapters {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t\n", g.Index, g.Name, g.Type, g.Backend, g.Driver)
 	}
+	fmt.Fprintf(t, "\nTUNING OF cpu: %s\n", e.Tuning)
 	return t.Flush()
 }

@@ -91,14 +91,14 @@ func (a *app) reportMade(paths []string, r recipe.Recipe, show image.Image, prev
 // maxKeptLatents bounds the latent vectors that a picture keeps, in values.
 const maxKeptLatents = 1 << 17
 
-// make follows a recipe, and shows how far it is. each may be nil.
-func (a *app) make(ctx context.Context, m *biggan.Model, r *recipe.Recipe, each func(biggan.Picture) error) (*recipe.Sheet, error) {
+// make follows a recipe with options, and shows how far it is. each may be nil.
+func (a *app) make(ctx context.Context, m *biggan.Model, r *recipe.Recipe, o backend.Options, each func(biggan.Picture) error) (*recipe.Sheet, error) {
 	for _, t := range r.Truncations() {
 		a.warnStats(m, t)
 	}
 	p := a.newProgress("drawing", false)
 	defer p.finish()
-	return r.Make(ctx, m, recipe.Kitchen{Backend: a.backend, Options: a.options()}, func(picture biggan.Picture, done, n int) error {
+	return r.Make(ctx, m, recipe.Kitchen{Backend: a.backend, Options: o}, func(picture biggan.Picture, done, n int) error {
 		p.update(int64(done), int64(n))
 		if each == nil {
 			return nil
@@ -296,7 +296,7 @@ func (d *drawing) toFile(ctx context.Context) error {
 	if err := file.prepare(); err != nil {
 		return err
 	}
-	s, err := d.app.make(ctx, d.model, &d.recipe, func(p biggan.Picture) error {
+	s, err := d.app.make(ctx, d.model, &d.recipe, d.app.tuned(d.app.options()), func(p biggan.Picture) error {
 		d.keep(p)
 		return nil
 	})
@@ -329,7 +329,7 @@ func (d *drawing) toFolder(ctx context.Context) error {
 	whole := d.recipe
 	pictures := *whole.Pictures
 	whole.Pictures = &pictures
-	s, err := d.app.make(ctx, d.model, &whole, func(p biggan.Picture) error {
+	s, err := d.app.make(ctx, d.model, &whole, d.app.tuned(d.app.options()), func(p biggan.Picture) error {
 		d.keep(p)
 		one, own := whole, pictures
 		own.Indices = []int{p.Index}

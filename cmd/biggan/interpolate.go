@@ -53,7 +53,7 @@ great circle, which keeps its length. Without --from or --to the seed of that en
 				}
 			}
 			r.Interpolated = &i
-			s, err := a.make(cmd.Context(), m, &r, nil)
+			s, err := a.make(cmd.Context(), m, &r, a.tuned(a.options()), nil)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -17,8 +18,9 @@ func newReplay(a *app) *cobra.Command {
 		Use:   "replay PICTURE -o OUT",
 		Short: "Make a picture again from its metadata",
 		Long: `Make a PNG, APNG or GIF file again from what it says of its making. On the same kind of
-machine, by the same backend, OUT has the same bytes. The model must be the same file, by
-its digest: where its path has changed, -m names it.`,
+machine, by the same backend, OUT has the same bytes; where a table of bench --tune chose how
+the picture was computed, the picture says so, and replay reads no table. The model must be
+the same file, by its digest: where its path has changed, -m names it.`,
 		Example: `  biggan replay letters.png -o again.png`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,9 +56,14 @@ its digest: where its path has changed, -m names it.`,
 				a.backend = r.Backend
 			}
 			a.precision = r.Precision
-			s, err := a.make(cmd.Context(), m, &r, nil)
+			o, asked := a.options(), r.Methods
+			o.Methods = asked
+			s, err := a.make(cmd.Context(), m, &r, o, nil)
 			if err != nil {
 				return err
+			}
+			if !maps.Equal(asked, r.Methods) && a.backend == "cpu" {
+				a.warn("%s was computed by methods that this version does not choose or lacks: bytes may differ", args[0])
 			}
 			data, err := r.Encode(s, extension, true)
 			if err != nil {

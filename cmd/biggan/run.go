@@ -78,7 +78,7 @@ that ` + "`biggan verify --against`" + ` takes. ` + "`biggan info MODEL --nodes`
 			}
 			in.Stats = mode
 			a.warnStats(m, in.Truncation)
-			o := a.options()
+			o := a.tuned(a.options())
 			o.Keep = names
 			results, err := compute(cmd.Context(), a, m, o, in)
 			if err != nil {

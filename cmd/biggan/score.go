@@ -54,7 +54,7 @@ Higher is more like the pictures that the discriminator was trained on.`,
 				pictures = append(pictures, picture)
 				each = append(each, turn[i%len(turn)])
 			}
-			logits, err := m.Score(cmd.Context(), pictures, each, a.backend, a.options())
+			logits, err := m.Score(cmd.Context(), pictures, each, a.backend, a.tuned(a.options()))
 			if err != nil {
 				return err
 			}

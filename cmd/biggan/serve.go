@@ -87,9 +87,10 @@ func (a *app) serve(ctx context.Context, s serveFlags) error {
 	if err != nil {
 		return err
 	}
+	options := a.tuned(a.options())
 	server, err := serve.New(serve.Config{
 		Models: models, Token: s.token, Hosts: s.hosts, Parallel: s.parallel, Queue: s.queue, Drain: s.drain,
-		Backend: a.backend, Options: a.options(), Flags: a.drawingFlags(), Log: a.logger(),
+		Backend: a.backend, Options: options, Flags: a.drawingFlags(), Log: a.logger(),
 	})
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (a *app) serve(ctx context.Context, s serveFlags) error {
 	if err != nil {
 		return err
 	}
-	used, err := models[0].Prepare(a.backend, a.options())
+	used, err := models[0].Prepare(a.backend, options)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

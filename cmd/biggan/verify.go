@@ -265,6 +265,7 @@ func (a *app) compiler(name, precision string, used *string) verify.Compile {
 	return func(g *graph.Graph, w weights.Source, keep []string) (backend.Program, error) {
 		o := a.options()
 		o.Keep, o.Precision = keep, backend.Precision(precision)
+		o = a.tuned(o)
 		p, on, err := registry.Compile(name, g, w, o)
 		*used = on
 		return p, err
