@@ -60,12 +60,13 @@ type Server struct {
 	requests []Request
 	bytes    int64
 	drops    int
+	tags     map[string]string
 	closed   chan struct{}
 }
 
 // New starts a server of files by path, without the first slash. It ends with the test.
 func New(t testing.TB, files map[string][]byte, f Faults) *Server {
-	s := &Server{files: files, faults: f, closed: make(chan struct{})}
+	s := &Server{files: files, faults: f, tags: map[string]string{}, closed: make(chan struct{})}
 	h := httptest.NewServer(s)
 	s.URL = h.URL
 	t.Cleanup(func() {
@@ -149,7 +150,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, f Faults, data []b
 			data[i] ^= 0x55
 		}
 	}
-	etag := fmt.Sprintf(`"%x-%d"`, sha256.Sum256(data), version)
+	etag := s.tag(r.URL.Path, version, data)
 	switch {
 	case f.WeakETag:
 		w.Header().Set("ETag", "W/"+etag)
@@ -181,6 +182,18 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, f Faults, data []b
 		data[middle] ^= 4
 	}
 	s.body(w, f, status, data[from:to])
+}
+
+// tag is the ETag of a version of a file. It is computed once: a busy machine takes seconds to
+// hash a long file for each of its parts, and its client would give the server up.
+func (s *Server) tag(path string, version int, data []byte) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := fmt.Sprintf("%s %d", path, version)
+	if s.tags[key] == "" {
+		s.tags[key] = fmt.Sprintf(`"%x-%d"`, sha256.Sum256(data), version)
+	}
+	return s.tags[key]
 }
 
 func parseRange(h string, size int64) (from, to int64, ok bool) {
