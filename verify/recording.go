@@ -50,12 +50,15 @@ func ReadInputs(f *weights.File, g *graph.Graph) (backend.Inputs, error) {
 	if err != nil {
 		return in, err
 	}
-	in.Truncation = weights.Decimal(t[0])
-	if !(in.Truncation >= 0 && in.Truncation <= math.MaxFloat32) {
-		return in, fmt.Errorf("%w: truncation %v", weights.ErrFormat, in.Truncation)
+	if in.Truncation = weights.Decimal(t[0]); in.Truncation-in.Truncation != 0 {
+		return in, fmt.Errorf("%w: truncation %v, want a finite number", weights.ErrFormat, in.Truncation)
 	}
+	in.Truncation = min(max(in.Truncation, 0), farTruncation) // as the nearest row is taken there anyway
 	return in, nil
 }
+
+// farTruncation is beyond the rows of all statistics.
+const farTruncation = 1e6
 
 // samples writes a shape with its batch axis.
 func samples(shape []int) string { return "[n " + strings.Trim(fmt.Sprint(shape), "[]") + "]" }

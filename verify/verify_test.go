@@ -3,7 +3,10 @@ package verify_test
 import (
 	"context"
 	"errors"
+	"io"
 	"math"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/biggan-zoo/biggan/backend"
@@ -198,5 +201,54 @@ func TestReadInputs(t *testing.T) {
 	_, err := verify.ReadInputs(modeltest.OpenFile(t, goldentest.Path(t, "fullsize/deep-128_0.safetensors")), g)
 	if !errors.Is(err, weights.ErrFormat) {
 		t.Errorf("inputs of another network: %v", err)
+	}
+}
+
+// TestTruncationBeyondRows: what lies outside the rows of the statistics takes the nearest.
+func TestTruncationBeyondRows(t *testing.T) {
+	w, g := modeltest.Open(t, "letters", "")
+	in, err := verify.ReadInputs(modeltest.OpenFile(t, goldentest.Path(t, "letters/hf_t0.40.safetensors")), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pictures := func(truncation float32) []float32 {
+		path := filepath.Join(t.TempDir(), "in.safetensors")
+		file, err := weights.Create(path, weights.CreateOptions{Tensors: []weights.Info{
+			{Name: "z", DType: weights.F32, Shape: []int{in.Batch, len(in.Tensors["z"]) / in.Batch}},
+			{Name: "y", DType: weights.F32, Shape: []int{in.Batch, len(in.Tensors["y"]) / in.Batch}},
+			{Name: "truncation", DType: weights.F32, Shape: []int{1}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		for name, values := range map[string][]float32{"z": in.Tensors["z"], "y": in.Tensors["y"], "truncation": {truncation}} {
+			if err := file.WriteTensor(name, func(w io.Writer) error { return weights.Encode(w, weights.F32, values) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := file.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		read, err := verify.ReadInputs(modeltest.OpenFile(t, path), g)
+		if err != nil {
+			t.Fatalf("truncation %v: %v", truncation, err)
+		}
+		p, err := compiler(t, "cpu", g, w)(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		out, err := p.Run(t.Context(), read)
+		if err != nil {
+			t.Fatalf("truncation %v: %v", truncation, err)
+		}
+		return out["image"].Data
+	}
+	first, last := pictures(0), pictures(1)
+	for truncation, want := range map[float32][]float32{-0.25: first, -3e38: first, 1.5: last, 3e38: last} {
+		if !slices.Equal(pictures(truncation), want) {
+			t.Errorf("truncation %v: not that of the nearest row", truncation)
+		}
 	}
 }
