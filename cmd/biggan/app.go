@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime/debug"
 
+	"github.com/spf13/cobra"
+
 	"github.com/biggan-zoo/biggan/atomicfile"
 	"github.com/biggan-zoo/biggan/backend"
 )
@@ -17,6 +19,7 @@ import (
 type app struct {
 	stdout, stderr io.Writer
 	started        bool // a verb runs: an error is no longer one of the command line's form
+	verb           *cobra.Command
 	printed        bool // the document of --json stands on stdout
 
 	json, quiet, force                   bool
@@ -64,7 +67,7 @@ func (a *app) printErrorJSON(ctx context.Context, err error) {
 		return
 	}
 	var doc errorJSON
-	doc.Error.Message, doc.Error.Hint, doc.Error.ExitCode = err.Error(), hintFor(err), exitCode(ctx, err)
+	doc.Error.Message, doc.Error.Hint, doc.Error.ExitCode = err.Error(), a.hint(err), exitCode(ctx, err)
 	if err := a.print(doc, nil); err != nil {
 		fmt.Fprintf(a.stderr, "biggan: %v\n", err)
 	}

@@ -75,7 +75,7 @@ var failures = []struct {
 	{wraps(zoo.ErrOffline), exitNetwork, "`biggan pull NAME` downloads it, without --offline and BIGGAN_OFFLINE"},
 	{wraps(zoo.ErrNetwork), exitNetwork, "`biggan info NAME` lists the sources; --mirror names others"},
 	{wraps(zoo.ErrSetting), exitUsage, "`biggan env` lists the settings"},
-	{isUsage, exitUsage, "`biggan help VERB` lists what a verb takes"},
+	{isUsage, exitUsage, hintHelp},
 	{wraps(biggan.ErrRequest, dataset.ErrPlan, labels.ErrWeight, convert.ErrLabels, convert.ErrUnsupported, verify.ErrIncomparable, onnxgraph.ErrUnsupported, onnx.ErrSize), exitUsage, ""},
 	{wraps(serve.ErrConfig), exitUsage, ""},
 	{wraps(zoo.ErrNotPulled), exitNotFound, "`biggan pull NAME` downloads a model; `biggan list` shows what is here"},
@@ -113,6 +113,17 @@ func exitCode(ctx context.Context, err error) int {
 		}
 	}
 	return exitFailure
+}
+
+// hintHelp stands for the help of the verb that ran.
+const hintHelp = "help"
+
+func (a *app) hint(err error) string {
+	hint := hintFor(err)
+	if hint == hintHelp {
+		return helpOf(a.verb)
+	}
+	return hint
 }
 
 func hintFor(err error) string {

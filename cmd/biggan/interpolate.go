@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
+	"github.com/biggan-zoo/biggan/labels"
 	"github.com/biggan-zoo/biggan/recipe"
 	"github.com/biggan-zoo/biggan/sample"
 )
@@ -28,6 +31,11 @@ great circle, which keeps its length. Without --from or --to the seed of that en
 			r, err := p.recipe(a)
 			if err != nil {
 				return err
+			}
+			for flag, class := range map[string]string{"from": i.From, "to": i.To} {
+				if class == "" && cmd.Flags().Changed(flag) {
+					return fmt.Errorf("--%s: %w %q: without the flag the seed draws one", flag, labels.ErrUnknown, class)
+				}
 			}
 			if i.Rows < 1 {
 				return usage("--rows %d: want at least 1", i.Rows)

@@ -32,7 +32,8 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	verb, err := root.ExecuteContextC(ctx)
+	a.verb = verb
 	if err != nil && !a.started {
 		err = usageError{err}
 		a.json = a.json || slices.Contains(args, "--json") // flags behind the error were not read
@@ -50,7 +51,7 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 		return exitOK
 	}
 	fmt.Fprintf(stderr, "biggan: %v\n", err)
-	if hint := hintFor(err); hint != "" {
+	if hint := a.hint(err); hint != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", hint)
 	}
 	return exitCode(ctx, err)

@@ -66,6 +66,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or bad value, 3 not found (model, class, fi
 	root.AddCommand(newServe(a))
 	root.AddCommand(newPull(a), newRm(a), newPrune(a), newChecksums(a), newMirror(a))
 	refuseUnknown(root)
+	checkArguments(root)
 	return root
 }
 

@@ -25,7 +25,7 @@ func newScore(a *app) *cobra.Command {
 	var model string
 	var classes []string
 	cmd := &cobra.Command{
-		Use:   "score -m D -c CLASS IMAGE.png...",
+		Use:   "score IMAGE.png... -m D -c CLASS",
 		Short: "Let a discriminator judge pictures",
 		Long: `Let a discriminator judge pictures: prints the logit of each, as a picture of its class.
 Higher is more like the pictures that the discriminator was trained on.`,

@@ -142,8 +142,12 @@ once it listens; a signal ends it after the downloads under way, or after 10 s.`
 }
 
 func (a *app) serveMirror(ctx context.Context, folder, address string) error {
-	if _, _, err := net.SplitHostPort(address); err != nil {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
 		return usage("--addr %s: want HOST:PORT or :PORT", address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return usage("--addr %s: port %q, want 0 (a free one) to 65535", address, port)
 	}
 	m, err := mirror.Open(folder)
 	if err != nil {
