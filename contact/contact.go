@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"image"
 	"runtime"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -49,6 +48,24 @@ const (
 
 // key is the keyword of the text that tells a contact sheet from other pictures.
 const key = "biggan-sheet"
+
+// Said is what the file of a page says of itself.
+type Said struct {
+	Page     int `json:"page"` // from 1
+	Pages    int `json:"pages"`
+	Pictures int `json:"pictures"` // on all pages
+}
+
+// Read finds what a page says of itself among a file's texts; false where it is no page.
+func Read(texts []render.Text) (Said, bool) {
+	var s Said
+	for _, t := range texts {
+		if t.Key == key {
+			return s, json.Unmarshal([]byte(t.Value), &s) == nil
+		}
+	}
+	return s, false
+}
 
 // Sheet is a contact sheet whose pictures were found, and not yet drawn.
 type Sheet struct {
@@ -139,7 +156,7 @@ func look(p part) (a about, err error) {
 		return a, fmt.Errorf("%v: %w", p, err)
 	}
 	a.pixels = int64(size.X) * int64(size.Y)
-	a.sheet = slices.ContainsFunc(info.Texts, func(t render.Text) bool { return t.Key == key })
+	_, a.sheet = Read(info.Texts)
 	if r, err := recipe.Read(info.Texts); err == nil {
 		a.recipe = &r
 	}
@@ -163,11 +180,7 @@ func (s *Sheet) Page(ctx context.Context, i int, drawn func()) (image.Image, []r
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := json.Marshal(struct {
-		Page     int `json:"page"`
-		Pages    int `json:"pages"`
-		Pictures int `json:"pictures"`
-	}{i + 1, s.Pages(), len(s.pictures)})
+	text, err := json.Marshal(Said{i + 1, s.Pages(), len(s.pictures)})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -77,8 +77,8 @@ func options() contact.Options {
 	return contact.Options{Columns: 3, Rows: 4, Size: 128, Caption: contact.Auto}
 }
 
-// TestPage compares a page of pictures of all kinds and sizes with one that was looked at.
-func TestPage(t *testing.T) {
+// TestLook compares a page of pictures of all kinds and sizes with one that was looked at.
+func TestLook(t *testing.T) {
 	folder := t.TempDir()
 	interpolated := said("", 0, 0.5)
 	interpolated.Pictures, interpolated.Interpolated = nil, &recipe.Interpolated{From: "A", To: "B", SeedB: 4, Rows: 1, Steps: 2}
@@ -166,8 +166,8 @@ func difference(a, b image.Image) int {
 	return most
 }
 
-// TestPages: pictures of folders and .tar files on several pages, each once, in order.
-func TestPages(t *testing.T) {
+// TestManyPictures: pictures of folders and .tar files on several pages, each once, in order.
+func TestManyPictures(t *testing.T) {
 	folder := t.TempDir()
 	many := filepath.Join(folder, "many")
 	if err := os.Mkdir(many, 0o755); err != nil {

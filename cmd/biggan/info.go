@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/biggan-zoo/biggan"
+	"github.com/biggan-zoo/biggan/contact"
 	"github.com/biggan-zoo/biggan/convert"
 	"github.com/biggan-zoo/biggan/convert/tfhub"
 	"github.com/biggan-zoo/biggan/convert/torch"
@@ -257,6 +258,11 @@ func (d *infoJSON) picture(path string) error {
 	d.Notes = append(d.Notes, fmt.Sprintf("%d x %d pixels", info.Width, info.Height))
 	if info.Frames > 0 {
 		d.Notes = append(d.Notes, fmt.Sprintf("%d frames", info.Frames))
+	}
+	if said, ok := contact.Read(info.Texts); ok {
+		d.Metadata = said
+		d.Notes = append(d.Notes, fmt.Sprintf("contact sheet of %d pictures, page %d of %d", said.Pictures, said.Page, said.Pages))
+		return nil
 	}
 	r, err := recipe.Read(info.Texts)
 	if err != nil {
