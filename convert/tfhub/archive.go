@@ -11,7 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/biggan-zoo/biggan/convert/tfhub/gunzip"
+	"github.com/klauspost/compress/gzip"
+
 	"github.com/biggan-zoo/biggan/weights"
 )
 
@@ -38,10 +39,11 @@ func walk(archive string, f func(name string, size int64, r io.Reader) error) er
 	if err != nil {
 		return err
 	}
-	unzipped, err := gunzip.NewReader(file)
+	unzipped, err := gzip.NewReader(file)
 	if err != nil {
 		return refuse("gzip", err)
 	}
+	defer unzipped.Close()
 	stream := readAhead(&bounded{r: unzipped, left: maxGrowth*info.Size() + slack})
 	defer stream.close()
 	return walkTar(stream, f)
