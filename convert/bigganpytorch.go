@@ -93,10 +93,14 @@ func parseConstructor(data []byte, parts ...string) (constructor, string, error)
 		return c, "", fmt.Errorf("config: %w", err)
 	}
 	inner := json.RawMessage(data)
+	others := append([]string{"network", "cls"}, otherConstructor...)
 	for _, part := range parts {
 		if candidate := fields[part]; candidate != nil {
-			inner = candidate
+			inner, others = candidate, otherConstructor
 		}
+	}
+	if err := checkKeys(inner, keys[constructor](), others); err != nil {
+		return c, "", err
 	}
 	if err := json.Unmarshal(inner, &c); err != nil {
 		return c, "", fmt.Errorf("config: %w", err)

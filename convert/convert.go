@@ -33,9 +33,12 @@ type Checkpoint interface {
 
 // Options steer a conversion.
 type Options struct {
-	From      string        // "auto" or "", "tfhub", or one of Formats
-	Raw       bool          // tfhub, mmgeneration: raw weights, not their moving averages
-	Config    []byte        // JSON: config.json (hf) or constructor arguments (others of PyTorch); nil = beside the file or off the shapes
+	From   string // "auto" or "", "tfhub", or one of Formats
+	Raw    bool   // tfhub, mmgeneration: raw weights, not their moving averages
+	Config []byte // JSON: config.json (hf) or constructor arguments (others of PyTorch); nil = beside the file or off the shapes
+	// OwnConfig says that the user wrote Config: an unknown key in it is refused. In a
+	// config.json as Hugging Face has it, it is noted otherwise.
+	OwnConfig bool
 	DType     weights.DType // of the weights: F32 (also ""), F16, BF16
 	Overwrite bool
 	// Network builds the graph of a file in the unified format; needed to encode one again.

@@ -3,6 +3,7 @@ package convert
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/biggan-zoo/biggan/arch/deep"
 	"github.com/biggan-zoo/biggan/weights"
@@ -42,6 +43,11 @@ func openHF(tensors shapes, o Options) (*source, error) {
 	var c deep.Config
 	var err error
 	if o.Config != nil {
+		if unknown := unknownKeys(o.Config, keys[deep.Config]()); o.OwnConfig && len(unknown) > 0 {
+			return nil, fmt.Errorf("convert: %w: %w", weights.ErrFormat, checkKeys(o.Config, keys[deep.Config](), nil))
+		} else if len(unknown) > 0 {
+			s.notes = append(s.notes, fmt.Sprintf("config.json: not used: %s", strings.Join(unknown, ", ")))
+		}
 		if c, err = deep.ParseConfig(o.Config); err == nil && c.Port != deep.HuggingFace {
 			err = fmt.Errorf("deep: config: port %q, but the tensors have Hugging Face's names", c.Port)
 		}

@@ -13,7 +13,10 @@ import (
 
 const ivclabEps = 1e-4
 
-func openIvclab(t shapes, _ Options) (*source, error) {
+func openIvclab(t shapes, o Options) (*source, error) {
+	if err := o.takesNone("ivclab's BigGAN"); err != nil {
+		return nil, err
+	}
 	s := &source{format: "ivclab", sigma: storedVectors, needsV: true}
 	if err := s.ivclab(t); err != nil {
 		return nil, fmt.Errorf("convert: %w: %v", weights.ErrFormat, err)

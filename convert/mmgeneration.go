@@ -72,7 +72,7 @@ func generatorOf(ck Checkpoint, raw bool) (Checkpoint, []Dropped) {
 
 func openMMGeneration(t shapes, o Options) (*source, error) {
 	s := &source{format: "mmgeneration", grid: "one set of statistics for all truncations"}
-	args, err := parseArguments(o.Config)
+	args, err := parseArguments(o.Config, []string{"block_depth", "sn_eps", "bgr"}, otherArguments)
 	if err == nil {
 		err = s.mmGeneration(t, args)
 	}

@@ -79,13 +79,17 @@ type arguments struct {
 	BGR        bool     `json:"bgr"` // the network makes blue, green, red
 }
 
-func parseArguments(config []byte) (arguments, error) {
+// parseArguments reads those of which a port knows the keys that count, and others.
+func parseArguments(config []byte, count, others []string) (arguments, error) {
 	var a arguments
 	if config == nil {
 		return a, nil
 	}
 	if err := json.Unmarshal(config, &a); err != nil {
 		return a, fmt.Errorf("config: %w", err)
+	}
+	if err := checkKeys(config, count, others); err != nil {
+		return a, err
 	}
 	if depth := max(a.Depth, a.BlockDepth); depth < 0 || depth > 64 || min(a.Depth, a.BlockDepth) < 0 {
 		return a, fmt.Errorf("config: depth %d, want 1 to 64 blocks a stage", depth)

@@ -15,6 +15,9 @@ import (
 // reencode writes a file of the unified format again with another dtype of its weights.
 // What the file says of its origin stays.
 func reencode(ctx context.Context, src, dst string, o Options) (*Report, error) {
+	if err := o.takesNone("a converted model"); err != nil {
+		return nil, err
+	}
 	file, err := weights.Open(src)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ const studioEps = 1e-4
 
 func openStudioGAN(t shapes, o Options) (*source, error) {
 	s := &source{format: "studiogan", grid: "one set of statistics for all truncations"}
-	args, err := parseArguments(o.Config)
+	args, err := parseArguments(o.Config, []string{"g_depth"}, nil)
 	if err == nil {
 		err = s.studioGAN(t, args)
 	}

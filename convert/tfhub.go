@@ -157,6 +157,9 @@ func (t *tfModule) table(name string, from statsTable, s *scratch) ([]byte, erro
 
 // fromTFHub converts a module.
 func fromTFHub(ctx context.Context, src, dst string, o Options) (*Report, error) {
+	if err := o.takesNone("a TF Hub module"); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var digest func() (string, error) // a folder has none

@@ -98,6 +98,7 @@ func convertFlags(o *convert.Options, from, config, dtype, classes string) error
 		if o.Config, err = os.ReadFile(config); err != nil {
 			return err
 		}
+		o.OwnConfig = true
 	}
 	if classes != "" {
 		names, err := labels.Parse(classes)
