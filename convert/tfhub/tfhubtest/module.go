@@ -131,9 +131,18 @@ func File(name string, data []byte) Item {
 	return Item{tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(data))}, data}
 }
 
-// WriteArchive writes a .tar.gz.
+// WriteArchive writes a .tar.gz. What gains little, as random weights, is stored in it.
 func WriteArchive(w io.Writer, items ...Item) error {
-	z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	return writeArchive(w, gzip.BestSpeed, items)
+}
+
+// WriteCoded writes a .tar.gz as zlib writes one of weights: all literals, each by its code.
+func WriteCoded(w io.Writer, items ...Item) error {
+	return writeArchive(w, gzip.HuffmanOnly, items)
+}
+
+func writeArchive(w io.Writer, level int, items []Item) error {
+	z, err := gzip.NewWriterLevel(w, level)
 	if err != nil {
 		return err
 	}
