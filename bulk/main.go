@@ -101,23 +101,39 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bulk: %v\n", err)
 		os.Exit(exitUsage)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	code := 0
 	if note := os.Getenv(attemptVariable); note != "" {
+		signal.Ignore(syscall.SIGINT, syscall.SIGTERM) // which end the supervisor, and that ends this process
 		go endWithParent()
-		code, err = attempt(context.Background(), o, note) // a signal ends the supervisor, and that ends it
+		code, err = attempt(context.Background(), o, note)
 	} else if self, problem := os.Executable(); problem != nil {
 		code, err = exitFailure, problem
 	} else {
 		s := supervisor{append([]string{self}, os.Args[1:]...), o.retries, time.Second, os.Stdout, os.Stderr}
-		code, err = s.run(ctx)
+		code, err = s.run(untilSignal())
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bulk: %v\n", err)
 	}
-	stop()
 	os.Exit(code)
+}
+
+// stopped is the end of a context by a signal.
+type stopped struct{ signal syscall.Signal }
+
+func (s stopped) Error() string { return "stopped by a signal: " + s.signal.String() }
+
+// untilSignal is a context that SIGINT and SIGTERM end, of which its cause tells. This process
+// ends with it.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		number, _ := (<-signals).(syscall.Signal)
+		cancel(stopped{number})
+	}()
+	return ctx
 }
 
 // attempt runs once, notes how many files it finds missing, and returns the exit code.

@@ -24,8 +24,8 @@ const attemptVariable = "BIGGAN_BULK_ATTEMPT"
 const (
 	exitFailure    = 1
 	exitUsage      = 2
-	exitUnfinished = 75 // EX_TEMPFAIL of sysexits.h: the same command may finish
-	exitSignal     = 130
+	exitUnfinished = 75  // EX_TEMPFAIL of sysexits.h: the same command may finish
+	exitSignal     = 128 // plus the signal's number
 
 	// exitRefused is an attempt's: another one would fail as well. Whatever else an attempt ends
 	// with, 1 of a library and 2 of Go's runtime included, is a reason to try again.
@@ -64,7 +64,7 @@ func (s *supervisor) run(ctx context.Context) (int, error) {
 			return 0, nil
 		}
 		if ctx.Err() != nil {
-			return exitSignal, ctx.Err()
+			return ended(ctx)
 		}
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) {
@@ -89,9 +89,19 @@ func (s *supervisor) run(ctx context.Context) (int, error) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return exitSignal, ctx.Err()
+			return ended(ctx)
 		}
 	}
+}
+
+// ended is the exit code, and the error, of a context that has ended.
+func ended(ctx context.Context) (int, error) {
+	cause := context.Cause(ctx)
+	var s stopped
+	if errors.As(cause, &s) {
+		return exitSignal + int(s.signal), cause
+	}
+	return exitFailure, cause
 }
 
 // attempt runs one attempt to its end. The attempt ends when this process does, for it reads a

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,6 +189,16 @@ func TestGivesUp(t *testing.T) {
 	stuck.command = []string{filepath.Join(folder, "nowhere")}
 	if code, err := stuck.run(t.Context()); code != exitFailure || err == nil {
 		t.Errorf("no program: %d, %v", code, err)
+	}
+}
+
+// TestStopped: a signal ends a run, and the exit code says which.
+func TestStopped(t *testing.T) {
+	s, _, _ := supervised(t, "hang", t.TempDir(), t.TempDir())
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(300*time.Millisecond, func() { cancel(stopped{syscall.SIGTERM}) })
+	if code, err := s.run(ctx); code != 143 || err == nil || !strings.Contains(err.Error(), "terminated") {
+		t.Errorf("exit code %d, %v", code, err)
 	}
 }
 
