@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -506,6 +507,22 @@ func TestCancel(t *testing.T) {
 	wg.Wait()
 	if _, err := p.Run(t.Context(), smallInputs(2, 1)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDriver wants the version of the driver, by which the tuning is kept; of Vulkan in its own words, and its build.
+func TestDriver(t *testing.T) {
+	a := adapter(t)
+	want := map[string]string{
+		"Vulkan": `^Vulkan \d+\.\d+\.\d+, .*\d.*, build [0-9a-f]{8}$`,
+		"DX12":   `, driver \d+\.\d+\.\d+\.\d+$`,
+		"Metal":  `, macOS \d+\..*, build \w+$`,
+	}[a.Backend]
+	if !regexp.MustCompile(want).MatchString(a.Driver) {
+		t.Errorf("driver %q, want %s", a.Driver, want)
+	}
+	if strings.HasPrefix(a.Name, "llvmpipe") && !strings.Contains(a.Driver, "llvmpipe Mesa ") {
+		t.Errorf("driver %q of %s, want Mesa's version", a.Driver, a.Name)
 	}
 }
 

@@ -26,9 +26,9 @@ var ErrLost = errors.New("GPU device lost")
 type Adapter struct {
 	Index    int    `json:"index"`
 	Name     string `json:"name"`
-	Type     string `json:"type"`    // discrete, integrated, virtual, software, other
-	Backend  string `json:"backend"` // Vulkan, Metal, DX12
-	Driver   string `json:"driver"`
+	Type     string `json:"type"`     // discrete, integrated, virtual, software, other
+	Backend  string `json:"backend"`  // Vulkan, Metal, DX12
+	Driver   string `json:"driver"`   // its version; what is tuned for one holds for no other
 	Software bool   `json:"software"` // runs on the CPU: taken only when it is named
 
 	Limits Limits `json:"-"`

@@ -29,28 +29,57 @@ func Adapters() ([]Adapter, error) {
 }
 
 func enumerate() error {
-	for _, variant := range variants {
-		b, ok := hal.GetBackend(variant)
+	for _, k := range kinds {
+		b, ok := hal.GetBackend(k.backend)
 		if !ok {
 			continue
 		}
-		i, err := b.CreateInstance(&hal.InstanceDescriptor{Backends: gputypes.Backends(1) << variant})
+		i, err := b.CreateInstance(&hal.InstanceDescriptor{Backends: gputypes.Backends(1) << k.backend})
 		if err != nil {
 			continue // no driver of this kind
 		}
-		for _, e := range i.EnumerateAdapters(nil) {
-			instance.adapters = append(instance.adapters, describe(len(instance.adapters), e))
+		found := i.EnumerateAdapters(nil)
+		if len(found) == 0 {
+			continue
+		}
+		drivers, err := k.drivers()
+		if err != nil {
+			drivers = nil // an adapter without a version works as well
+		}
+		for _, e := range found {
+			instance.adapters = append(instance.adapters, describe(len(instance.adapters), e, drivers))
 			instance.exposed = append(instance.exposed, e)
 		}
 	}
 	return nil
 }
 
-func describe(index int, e hal.ExposedAdapter) Adapter {
+// kind is a way to GPUs: the library's name for it, and what tells the drivers' versions, which the library does not.
+type kind struct {
+	backend gputypes.Backend
+	drivers func() (map[hardware]string, error)
+}
+
+// hardware names a model of GPU; the zero value stands for all.
+type hardware struct{ vendor, device uint32 }
+
+// describeDriver is the interface's version and the driver's, as far as it is known.
+func describeDriver(e hal.ExposedAdapter, drivers map[hardware]string) string {
+	version, ok := drivers[hardware{e.Info.VendorID, e.Info.DeviceID}]
+	if !ok {
+		version, ok = drivers[hardware{}]
+	}
+	if !ok {
+		return e.Info.DriverInfo
+	}
+	return e.Info.DriverInfo + ", " + version
+}
+
+func describe(index int, e hal.ExposedAdapter, drivers map[hardware]string) Adapter {
 	l := e.Capabilities.Limits
 	return Adapter{
 		Index: index, Name: e.Info.Name, Type: typeNames[e.Info.DeviceType], Backend: e.Info.Backend.String(),
-		Driver:   e.Info.DriverInfo,
+		Driver:   describeDriver(e, drivers),
 		Software: e.Info.DeviceType == gputypes.DeviceTypeCPU,
 		Limits: Limits{
 			Binding: int64(min(l.MaxStorageBufferBindingSize, 1<<31-4)), Invocations: l.MaxComputeInvocationsPerWorkgroup,

@@ -9,7 +9,7 @@ import (
 	_ "github.com/gogpu/wgpu/hal/vulkan" // registers itself
 )
 
-var variants = []gputypes.Backend{gputypes.BackendVulkan}
+var kinds = []kind{{gputypes.BackendVulkan, vulkanDrivers}}
 
 // MayHaveHardware looks for the device nodes of a GPU, which costs nothing: loading drivers to learn that
 // there is none costs tens of milliseconds.
