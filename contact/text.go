@@ -17,9 +17,9 @@ func caption(p part, r *recipe.Recipe, c Caption) []string {
 	case c == Name || r == nil:
 		return []string{p.base()}
 	case r.Interpolated != nil:
-		return []string{strings.Join(once(r.Classes), " to "), fmt.Sprintf("seeds %d, %d", r.SeedA, r.SeedB), "truncation " + decimal(r.Truncation)}
+		return []string{strings.Join(once(r.Classes), " to "), fmt.Sprintf("seeds %d, %d", r.SeedA, r.SeedB), "trunc. " + decimal(r.Truncation)}
 	}
-	return []string{strings.Join(once(r.Classes), ", "), source(r), "truncation " + truncation(r)}
+	return []string{strings.Join(once(r.Classes), ", "), source(r), "trunc. " + truncation(r)}
 }
 
 // source is the seed of a picture and its number among those of the seed, or that it has none.

@@ -63,7 +63,7 @@ func (e argumentsError) Hint() string {
 
 // helpOf says where a verb's flags are listed.
 func helpOf(cmd *cobra.Command) string {
-	if cmd == nil || !cmd.HasParent() {
+	if cmd == nil || !cmd.HasParent() || cmd.Name() == "help" {
 		return "`biggan help` lists the verbs"
 	}
 	return fmt.Sprintf("`biggan help %s` lists what it takes", strings.TrimPrefix(cmd.CommandPath(), "biggan "))
