@@ -16,6 +16,7 @@ const (
 	productsOfByte = 4  // products in the time that a byte of weights takes from memory
 	inputCost      = 14 // products in the time that a value of a transformed input takes
 	outputCost     = 14 // and one before the transform back
+	packedCost     = 4  // and one that is packed without a transform
 )
 
 // prices are how many products a byte of packed weights must save to be worth its memory: the
@@ -29,8 +30,10 @@ const spareBytes = 90 << 20
 // policy is what steers the choice beside shapes. The zero value is float32.
 type policy struct {
 	price float64 // of prices
-	// Convolutions of at least so many output pixels a side are computed in bfloat16; 0 = none are.
-	rounded1x1, rounded3x3 int
+	// Convolutions of at least so many output pixels a side are computed in bfloat16; 0 = none
+	// are. Those of fewer pixels than the picture need some channels too.
+	rounded1x1, rounded3x3, roundedChannels int
+	picture                                 int // pixels a side
 	// take, if not nil, picks methods for a shape, whatever they cost.
 	take func(shape string, m method) bool
 }
@@ -48,34 +51,66 @@ type choice struct {
 
 func (c *choice) method() method { return c.methods[c.taken] }
 
-// bfloat16 rounds where the time goes, and where an error spreads least: late. 3x3
-// convolutions are rounded at the last two resolutions.
+// bfloat16 rounds where the time goes, and where an error spreads least: late, and where
+// products are so deep that they take more time than what surrounds them (bench/README.md).
+// An error of a bottleneck's 3x3 convolution shows less than one that is added to what the
+// block was given; and the more pixels a picture has, the further the worst is from the mean.
 func bfloat16(g *graph.Graph) policy {
-	p := policy{rounded1x1: 32, rounded3x3: 64}
+	p := policy{rounded1x1: 32, rounded3x3: 64, roundedChannels: 64}
 	for _, o := range g.Outputs {
 		if len(o.Node.Shape) == 3 {
-			p.rounded3x3 = max(p.rounded3x3, o.Node.Shape[1]/2)
+			p.picture = o.Node.Shape[1]
 		}
+	}
+	switch {
+	case bottlenecks(g):
+	case p.picture > 256:
+		p.rounded3x3 = p.picture
+	default:
+		p.rounded3x3 = max(p.rounded3x3, p.picture/2)
 	}
 	return p
 }
 
-// rounds reports whether a convolution is computed in bfloat16. A 1x1 before an upsampling,
-// a shortcut, is not: it is small, and each error of it shows in four pixels.
-func (p policy) rounds(size int, in view) bool {
+// bottlenecks reports whether no 3x3 convolution is added to anything.
+func bottlenecks(g *graph.Graph) bool {
+	for _, n := range g.Nodes {
+		for _, x := range n.In {
+			if n.Op == graph.Add && x.Op == graph.Conv && x.Weight.Shape[2] == 3 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// rounds reports whether a convolution is computed in bfloat16. A 1x1 before an upsampling is
+// not: each error of it shows in four pixels.
+func (p policy) rounds(size int, in view, upsampled bool) bool {
 	h, w := in.size()
-	side := p.rounded1x1
-	if size == 3 {
-		side = p.rounded3x3
-	} else if in.up {
+	side, channels := p.rounded3x3, p.roundedChannels
+	if size == 1 {
+		if in.up || upsampled {
+			return false
+		}
+		side, channels = p.rounded1x1, 2*p.roundedChannels
+	}
+	if side == 0 || min(h, w) < side || in.c%2 != 0 {
 		return false
 	}
-	return side > 0 && in.c%2 == 0 && min(h, w) >= side
+	return in.c >= channels || min(h, w) == p.picture
+}
+
+// upsampled reports whether values of a node, normalised, show in four pixels each.
+func (l *lowering) upsampled(n *graph.Node) bool {
+	return slices.ContainsFunc(l.Users(n), func(u *graph.Node) bool {
+		return u.Op == graph.Upsample || (u.Op == graph.Norm || u.Op == graph.ReLU) && l.upsampled(u)
+	})
 }
 
 // choose picks the method for a convolution of a view: the one that is asked for, or the cheapest.
-func (p policy) choose(size int, in view, outs int) *choice {
-	c := &choice{price: p.price, size: size, in: in, outs: outs, half: p.rounds(size, in)}
+func (p policy) choose(size int, in view, outs int, half bool) *choice {
+	c := &choice{price: p.price, size: size, in: in, outs: outs, half: half}
 	if size == 3 && !in.up && outs <= narrowOuts {
 		c.methods = []method{newNarrow(in, outs)}
 		return c
@@ -113,7 +148,8 @@ func (p policy) choose(size int, in view, outs int) *choice {
 
 // choose settles how a convolution is computed.
 func (l *lowering) choose(s *convStep) {
-	c := l.policy.choose(s.size, s.in, s.outs)
+	half := l.policy.rounds(s.size, s.in, slices.ContainsFunc(s.nodes, l.upsampled))
+	c := l.policy.choose(s.size, s.in, s.outs, half)
 	if len(c.methods) > 1 {
 		l.choices = append(l.choices, c)
 	}
@@ -160,7 +196,7 @@ func (c *choice) costOf(m method) float64 {
 	if f, ok := m.(*fast); ok {
 		return cost + f.cost()
 	}
-	return cost + directCost(c.in, c.outs)*speed(c.half)
+	return cost + directCost(c.in, c.outs, c.half)
 }
 
 // speed is the time of a product.
@@ -173,13 +209,14 @@ func speed(half bool) float64 {
 
 func padded(outs int) float64 { return float64(kernel.Panels(outs, kernel.NR) * kernel.NR) }
 
-func directCost(in view, outs int) float64 {
+func directCost(in view, outs int, half bool) float64 {
 	taps, phases := 9.0, 1.0
 	if in.up {
 		taps, phases = 4, 4
 	}
-	weights := taps * phases * float64(in.c) * padded(outs)
-	return max(weights*float64(in.h*in.w), 4*weights*productsOfByte)
+	values := taps * phases * float64(in.c)
+	weights, pixels := values*padded(outs), float64(in.h*in.w)
+	return max(weights*pixels*speed(half), float64(valueBytes(half))*weights*productsOfByte) + values*pixels*packedCost
 }
 
 func (f *fast) cost() float64 {

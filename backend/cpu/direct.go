@@ -48,12 +48,18 @@ func valueBytes(half bool) int64 {
 	return 4
 }
 
-// lda is how far apart packed rows lie.
-func (d *direct) lda() int { return min(depthBlock, d.depth()) + rowGap }
+// lda is how far apart packed rows lie, in words of memory.
+func (d *direct) lda() int {
+	depth := min(depthBlock, d.depth())
+	if d.half {
+		depth /= 2
+	}
+	return depth + rowGap
+}
 
-// scratch holds packed rows, the same rounded, and sums.
+// scratch holds packed rows and sums.
 func (d *direct) scratch() int {
-	return rowsBlock * (2*d.lda() + kernel.Panels(d.outs, kernel.NR)*kernel.NR)
+	return rowsBlock * (d.lda() + kernel.Panels(d.outs, kernel.NR)*kernel.NR)
 }
 
 func (d *direct) reserve(m *slab) {
@@ -122,14 +128,13 @@ func (d *direct) run(e *env, s *convStep) error {
 // products adds the products of m pixels from row to c.
 func (d *direct) products(e *env, worker int, in reader, phase, row, m, col, n int, c []float32, ldc int) {
 	k, lda := d.depth(), d.lda()
-	a, rounded := e.scratch[worker][:rowsBlock*lda], kernel.Words(e.scratch[worker][rowsBlock*lda:2*rowsBlock*lda])
-	kernels := e.program.kernels
+	a, kernels := e.scratch[worker][:rowsBlock*lda], e.program.kernels
+	in.half = d.half
 	for from := 0; from < k; from += depthBlock {
 		to := min(from+depthBlock, k)
 		d.packRows(a, lda, in, d.phases[phase], row, m, from, to)
 		if d.half {
-			kernels.RoundBF16(rounded, lda, a, lda, m, to-from)
-			kernels.GemmBF16(m, n, (to-from)/2, rounded, lda, d.pairs[phase][(col*k+from*kernel.NR)/2:], k/2*kernel.NR, c, ldc, true)
+			kernels.GemmBF16(m, n, (to-from)/2, kernel.Words(a), lda, d.pairs[phase][(col*k+from*kernel.NR)/2:], k/2*kernel.NR, c, ldc, true)
 			continue
 		}
 		kernels.Gemm(m, n, to-from, a, lda, d.packed[phase][col*k+from*kernel.NR:], k*kernel.NR, c, ldc, true)
@@ -140,7 +145,7 @@ func (d *direct) products(e *env, worker int, in reader, phase, row, m, col, n i
 func (d *direct) scattered(e *env, s *convStep, worker int, in reader, phase, row, m, col, n int) {
 	p, k := d.phases[phase], e.program.kernels
 	ldc := kernel.Panels(n, kernel.NR) * kernel.NR
-	c := e.scratch[worker][2*rowsBlock*d.lda():][:m*ldc]
+	c := e.scratch[worker][rowsBlock*d.lda():][:m*ldc]
 	clear(c)
 	d.products(e, worker, in, phase, row, m, col, n, c, ldc)
 	for i := 0; i < m; {
@@ -148,13 +153,17 @@ func (d *direct) scattered(e *env, s *convStep, worker int, in reader, phase, ro
 		run := min(m-i, in.w-x)
 		y, x = 2*y+p.dy, 2*x+p.dx
 		out := s.at(e, y, x, col)
-		s.begin(e, out, y, x, 2, run, col, n)
-		for j := range run {
-			dst := out[2*j*s.outs:]
-			k.AddRows(dst, 0, c[(i+j)*ldc:], 0, 1, n, dst)
-			if s.tanh {
-				k.Tanh(dst[:n])
+		if s.residual == nil {
+			k.AddRows(out, 2*s.outs, c[i*ldc:], ldc, run, n, s.bias[col:])
+		} else {
+			s.begin(e, out, y, x, 2, run, col, n)
+			for j := range run {
+				dst := out[2*j*s.outs:]
+				k.AddRows(dst, 0, c[(i+j)*ldc:], 0, 1, n, dst)
 			}
+		}
+		for j := 0; s.tanh && j < run; j++ {
+			k.Tanh(out[2*j*s.outs:][:n])
 		}
 		i += run
 	}
@@ -166,7 +175,7 @@ func (d *direct) packRows(a []float32, lda int, in reader, p phase, row, m, from
 		tap := l / d.channels
 		end := min((tap+1)*d.channels, to)
 		first, n := l-tap*d.channels, end-l
-		dst := a[l-from:]
+		dst := a[in.words(l-from):]
 		dy, dx := p.taps[tap][0], p.taps[tap][1]
 		if len(p.taps) == 1 {
 			in.pixels(dst, lda, row, m, first, n)

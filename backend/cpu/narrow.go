@@ -29,8 +29,11 @@ func (*narrow) String() string    { return "taps" }
 func (n *narrow) bytes() int64    { return 4 * int64(n.channels) * kernel.NR }
 func (n *narrow) reserve(m *slab) { n.packed = m.take(n.channels * kernel.NR) }
 
+// row is the size of a row of partial pixels, with one of zeros at each end.
+func (n *narrow) row() int { return (n.width + 2) * kernel.NR }
+
 func (n *narrow) scratch() int {
-	own := rowsBlock*(n.channels+rowGap) + 3*n.width*kernel.NR
+	own := rowsBlock*(n.channels+rowGap) + 3*n.row() + n.width*n.outs
 	if n.before != nil {
 		own += n.before.method.scratch()
 	}
@@ -54,21 +57,12 @@ func (n *narrow) run(e *env, s *convStep) error {
 	return e.parallel(parts, func(worker, item int) {
 		j := narrowJob{narrow: n, e: e, in: in, worker: worker}
 		j.take(e.scratch[worker])
-		partial := j.partial
 		from, to := item*in.h/parts, (item+1)*in.h/parts
-		for y := max(from-1, 0); y < min(to+1, in.h); y++ {
-			row := partial[y%3*n.width*kernel.NR:]
-			for x := 0; x < n.width; x += rowsBlock {
-				count := min(rowsBlock, n.width-x)
-				a, lda := j.pixels(y*n.width+x, count)
-				e.program.kernels.Gemm(count, taps3x3*n.outs, n.channels, a, lda, n.packed, 0, row[x*kernel.NR:], kernel.NR, false)
-			}
+		for y := from - 1; y <= to; y++ {
+			j.multiply(y)
 			if y > from {
-				n.collect(e, s, partial, y-1)
+				j.collect(s, y-1)
 			}
-		}
-		if to == in.h {
-			n.collect(e, s, partial, to-1)
 		}
 	})
 }
@@ -76,10 +70,10 @@ func (n *narrow) run(e *env, s *convStep) error {
 // narrowJob is the work of a thread.
 type narrowJob struct {
 	*narrow
-	e          *env
-	in         reader
-	worker     int
-	a, partial []float32 // scratch
+	e                *env
+	in               reader
+	worker           int
+	a, partial, sums []float32 // scratch
 }
 
 // take divides scratch. What comes first is the absorbed convolution's.
@@ -88,7 +82,27 @@ func (j *narrowJob) take(scratch []float32) {
 		scratch = scratch[j.before.method.scratch():]
 	}
 	size := rowsBlock * (j.channels + rowGap)
-	j.a, j.partial = scratch[:size], scratch[size:][:3*j.width*kernel.NR]
+	j.a, scratch = scratch[:size], scratch[size:]
+	j.partial, j.sums = scratch[:3*j.row()], scratch[3*j.row():][:j.width*j.outs]
+}
+
+// partials are those of row y, which may be just outside of the map.
+func (j *narrowJob) partials(y int) []float32 { return j.partial[(y+3)%3*j.row():][:j.row()] }
+
+// multiply computes the partial pixels of row y: zeros outside of the map.
+func (j *narrowJob) multiply(y int) {
+	row := j.partials(y)
+	if y < 0 || y >= j.in.h {
+		clear(row)
+		return
+	}
+	clear(row[:kernel.NR])
+	clear(row[len(row)-kernel.NR:])
+	for x := 0; x < j.width; x += rowsBlock {
+		count := min(rowsBlock, j.width-x)
+		a, lda := j.pixels(y*j.width+x, count)
+		j.e.program.kernels.Gemm(count, taps3x3*j.outs, j.channels, a, lda, j.packed, 0, row[(x+1)*kernel.NR:], kernel.NR, false)
+	}
 }
 
 // pixels gives the input of count pixels, row by row.
@@ -107,22 +121,11 @@ func (j *narrowJob) pixels(from, count int) (a []float32, lda int) {
 }
 
 // collect adds the partial pixels up to row y of the output.
-func (n *narrow) collect(e *env, s *convStep, partial []float32, y int) {
-	s.beginPixels(e, s.at(e, y, 0, 0), y*n.width, n.width, 0, s.outs)
-	out := e.values(s.out)[y*n.width*s.outs:][:n.width*s.outs]
-	for dy := -1; dy <= 1; dy++ {
-		if y+dy < 0 || y+dy >= s.in.h {
-			continue
-		}
-		row := partial[(y+dy)%3*n.width*kernel.NR:]
-		for dx := -1; dx <= 1; dx++ {
-			tap := ((dy+1)*3 + dx + 1) * n.outs
-			for x := max(0, -dx); x < min(n.width, n.width-dx); x++ {
-				for o, v := range row[(x+dx)*kernel.NR+tap:][:n.outs] {
-					out[x*n.outs+o] += v
-				}
-			}
-		}
-	}
-	s.finish(e, y*n.width, n.width, 0, s.outs)
+func (j *narrowJob) collect(s *convStep, y int) {
+	k, n := j.e.program.kernels, j.width*j.outs
+	k.SumTaps(j.sums, [3][]float32{j.partials(y - 1), j.partials(y), j.partials(y + 1)}, j.width, j.outs)
+	out := s.at(j.e, y, 0, 0)
+	s.beginPixels(j.e, out, y*j.width, j.width, 0, j.outs)
+	k.AddRows(out, 0, j.sums, 0, 1, n, out)
+	s.finish(j.e, y*j.width, j.width, 0, j.outs)
 }

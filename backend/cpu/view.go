@@ -79,6 +79,7 @@ type reader struct {
 	h, w         int
 	scale, shift []float32
 	floor        float32
+	half         bool // values are written as bfloat16, two to a word of dst
 	kernels      *kernel.Set
 }
 
@@ -97,9 +98,22 @@ func (v view) reader(e *env) reader {
 	return r
 }
 
+// words is the room that n values take.
+func (r reader) words(n int) int {
+	if r.half {
+		return n / 2
+	}
+	return n
+}
+
 // pixels writes n channels from first of count pixels in the order of memory to rows of dst.
 func (r reader) pixels(dst []float32, step, pixel, count, first, n int) {
-	r.kernels.Affine(dst, step, r.data[pixel*r.stride+first:], r.stride, count, n, r.scale[first:], r.shift[first:], r.floor)
+	src := r.data[pixel*r.stride+first:]
+	if r.half {
+		r.kernels.AffineBF16(kernel.Words(dst), step, src, r.stride, count, n, r.scale[first:], r.shift[first:], r.floor)
+		return
+	}
+	r.kernels.Affine(dst, step, src, r.stride, count, n, r.scale[first:], r.shift[first:], r.floor)
 }
 
 // padded is pixels for count pixels from (y, x), which may lie outside the map: zeros there.
@@ -111,9 +125,9 @@ func (r reader) padded(dst []float32, step, y, x, count, first, n int) {
 		r.pixels(dst[(inside-x)*step:], step, y*r.w+inside, end-inside, first, n)
 	}
 	for i := range inside - x {
-		clear(dst[i*step:][:n])
+		clear(dst[i*step:][:r.words(n)])
 	}
 	for i := end - x; i < count; i++ {
-		clear(dst[i*step:][:n])
+		clear(dst[i*step:][:r.words(n)])
 	}
 }

@@ -25,7 +25,7 @@ func vector() []*Set {
 var setAVX512 = &Set{
 	Name: "avx512", Rows: len(tilesAVX512),
 	gemm: gemmTiles(tilesAVX512[:], 32), affine: affineWith(affineAVX512), addRows: addRowsWith(addRowsAVX512),
-	maxPool: maxPoolWith(maxPoolAVX512), dots: dotsWith(dotsAVX512),
+	maxPool: maxPoolWith(maxPoolAVX512), sumTaps: sumTapsWith(sumTapsAVX512), dots: dotsWith(dotsAVX512),
 	largest: largestWith(largestAVX512), scale: scaleWith(scaleAVX512), expSum: expSumWith(expSumAVX512), tanh: tanhWith(tanhAVX512),
 	input: map[int]inputFunc{3: inputWith(input3AVX512), 4: inputWith(input4AVX512), 6: inputWith(input6AVX512)},
 	output: map[[2]int]outputFunc{
@@ -41,7 +41,7 @@ var setAVX512 = &Set{
 var setAVX2 = &Set{
 	Name: "avx2", Rows: len(tilesAVX2),
 	gemm: gemmTiles(tilesAVX2[:], 16), affine: affineWith(affineAVX2), addRows: addRowsWith(addRowsAVX2),
-	maxPool: maxPoolWith(maxPoolAVX2), dots: dotsWith(dotsAVX2),
+	maxPool: maxPoolWith(maxPoolAVX2), sumTaps: sumTapsWith(sumTapsAVX2), dots: dotsWith(dotsAVX2),
 	largest: largestWith(largestAVX2), scale: scaleWith(scaleAVX2), expSum: expSumWith(expSumAVX2), tanh: tanhWith(tanhAVX2),
 	input: map[int]inputFunc{3: inputWith(input3AVX2), 4: inputWith(input4AVX2), 6: inputWith(input6AVX2)},
 	output: map[[2]int]outputFunc{
@@ -102,6 +102,18 @@ func addRowsWith(f func(dst *float32, dstStep int, src *float32, srcStep int, ro
 func maxPoolWith(f func(dst *float32, dstStep int, src *float32, pixelStep int, rowStep int, count int, n int)) func([]float32, int, []float32, int, int, int, int) {
 	return func(dst []float32, dstStep int, src []float32, pixel, row, count, n int) {
 		f(&dst[0], 4*dstStep, &src[0], 4*pixel, 4*row, count, n)
+	}
+}
+
+// sumTapsWith leaves pixels that end within four values of the end to plain Go: f writes four
+// values for each.
+func sumTapsWith(f func(dst *float32, a *float32, b *float32, c *float32, count int, n int)) func([]float32, [3][]float32, int, int, int) {
+	return func(dst []float32, rows [3][]float32, from, to, n int) {
+		if count := (to*n-4)/n + 1 - from; to*n >= 4 && count > 0 {
+			f(&dst[from*n], &rows[0][from*NR], &rows[1][from*NR+3*n], &rows[2][from*NR+6*n], count, 4*n)
+			from += count
+		}
+		sumTapsGeneric(dst, rows, from, to, n)
 	}
 }
 

@@ -14,6 +14,9 @@ func addRowsAVX2(dst *float32, dstStep int, src *float32, srcStep int, rows int,
 func maxPoolAVX2(dst *float32, dstStep int, src *float32, pixelStep int, rowStep int, count int, n int)
 
 //go:noescape
+func sumTapsAVX2(dst *float32, a *float32, b *float32, c *float32, count int, n int)
+
+//go:noescape
 func dotsAVX2(y *float32, w *float32, ldw int, rows int, x *float32, n int)
 
 //go:noescape

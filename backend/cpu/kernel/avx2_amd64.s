@@ -183,6 +183,38 @@ done12:
 	VZEROUPPER
 	RET
 
+// func sumTapsAVX2(dst *float32, a *float32, b *float32, c *float32, count int, n int)
+// Requires: AVX
+TEXT ·sumTapsAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ n+40(FP), CX
+	MOVQ a+8(FP), DX
+	MOVQ b+16(FP), BX
+	MOVQ c+24(FP), SI
+	MOVQ count+32(FP), DI
+
+repeat13:
+	VMOVUPS (DX), X0
+	VADDPS  128(DX)(CX*1), X0, X0
+	VADDPS  256(DX)(CX*2), X0, X0
+	ADDQ    $0x00000080, DX
+	VMOVUPS (BX), X1
+	VADDPS  128(BX)(CX*1), X1, X1
+	VADDPS  256(BX)(CX*2), X1, X1
+	ADDQ    $0x00000080, BX
+	VMOVUPS (SI), X2
+	VADDPS  128(SI)(CX*1), X2, X2
+	VADDPS  256(SI)(CX*2), X2, X2
+	ADDQ    $0x00000080, SI
+	VADDPS  X1, X0, X0
+	VADDPS  X2, X0, X0
+	VMOVUPS X0, (AX)
+	ADDQ    CX, AX
+	DECQ    DI
+	JNZ     repeat13
+	VZEROUPPER
+	RET
+
 // func dotsAVX2(y *float32, w *float32, ldw int, rows int, x *float32, n int)
 // Requires: AVX, FMA3
 TEXT ·dotsAVX2(SB), NOSPLIT, $0-48
@@ -201,17 +233,17 @@ TEXT ·dotsAVX2(SB), NOSPLIT, $0-48
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-repeat13:
+repeat14:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	XORQ   R9, R9
 
-loop14:
+loop15:
 	LEAQ        128(R9), R10
 	CMPQ        R10, DI
-	JG          single15
+	JG          single16
 	VMOVUPS     (SI)(R9*1), Y5
 	VMOVUPS     (CX)(R9*1), Y6
 	VFMADD231PS Y6, Y5, Y1
@@ -225,26 +257,26 @@ loop14:
 	VMOVUPS     96(CX)(R9*1), Y6
 	VFMADD231PS Y6, Y5, Y4
 	MOVQ        R10, R9
-	JMP         loop14
+	JMP         loop15
 
-single15:
-loop16:
+single16:
+loop17:
 	CMPQ        R9, DI
-	JGE         rest17
+	JGE         rest18
 	VMOVUPS     (SI)(R9*1), Y5
 	VMOVUPS     (CX)(R9*1), Y6
 	VFMADD231PS Y6, Y5, Y1
 	ADDQ        $0x20, R9
-	JMP         loop16
+	JMP         loop17
 
-rest17:
+rest18:
 	TESTQ       R8, R8
-	JZ          done18
+	JZ          done19
 	VMASKMOVPS  (SI)(R9*1), Y0, Y5
 	VMASKMOVPS  (CX)(R9*1), Y0, Y6
 	VFMADD231PS Y6, Y5, Y1
 
-done18:
+done19:
 	VADDPS       Y1, Y2, Y1
 	VADDPS       Y3, Y4, Y3
 	VADDPS       Y1, Y3, Y1
@@ -259,7 +291,7 @@ done18:
 	ADDQ         $0x04, AX
 	ADDQ         DX, CX
 	DECQ         BX
-	JNZ          repeat13
+	JNZ          repeat14
 	VZEROUPPER
 	RET
 
@@ -280,23 +312,23 @@ TEXT ·largestAVX2(SB), NOSPLIT, $0-24
 	VMOVUPS      (DI)(SI*4), Y1
 	XORQ         SI, SI
 
-loop19:
+loop20:
 	CMPQ    SI, DX
-	JGE     rest20
+	JGE     rest21
 	VMOVUPS (AX)(SI*1), Y2
 	VMAXPS  Y0, Y2, Y0
 	ADDQ    $0x20, SI
-	JMP     loop19
+	JMP     loop20
 
-rest20:
+rest21:
 	TESTQ        BX, BX
-	JZ           done21
+	JZ           done22
 	VMASKMOVPS   (AX)(SI*1), Y1, Y2
 	VBROADCASTSS (AX), Y3
 	VBLENDVPS    Y1, Y2, Y3, Y2
 	VMAXPS       Y0, Y2, Y0
 
-done21:
+done22:
 	VMOVUPS Y0, (CX)
 	VZEROUPPER
 	RET
@@ -319,9 +351,9 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-32
 	VBROADCASTSS largest+16(FP), Y1
 	XORQ         SI, SI
 
-loop22:
+loop23:
 	CMPQ         SI, DX
-	JGE          rest23
+	JGE          rest24
 	VMOVUPS      (AX)(SI*1), Y3
 	VSUBPS       Y1, Y3, Y3
 	VMOVUPS      cAVX2c2ae0000<>+0(SB), Y4
@@ -345,11 +377,11 @@ loop22:
 	VADDPS       Y3, Y2, Y2
 	VMOVUPS      Y3, (AX)(SI*1)
 	ADDQ         $0x20, SI
-	JMP          loop22
+	JMP          loop23
 
-rest23:
+rest24:
 	TESTQ        BX, BX
-	JZ           done24
+	JZ           done25
 	VMASKMOVPS   (AX)(SI*1), Y0, Y3
 	VSUBPS       Y1, Y3, Y3
 	VMOVUPS      cAVX2c2ae0000<>+0(SB), Y1
@@ -374,7 +406,7 @@ rest23:
 	VADDPS       Y3, Y2, Y2
 	VMASKMOVPS   Y3, Y0, (AX)(SI*1)
 
-done24:
+done25:
 	VMOVUPS Y2, (CX)
 	VZEROUPPER
 	RET
@@ -505,23 +537,23 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-20
 	VBROADCASTSS factor+16(FP), Y1
 	XORQ         BX, BX
 
-loop25:
+loop26:
 	CMPQ    BX, CX
-	JGE     rest26
+	JGE     rest27
 	VMOVUPS (AX)(BX*1), Y2
 	VMULPS  Y1, Y2, Y2
 	VMOVUPS Y2, (AX)(BX*1)
 	ADDQ    $0x20, BX
-	JMP     loop25
+	JMP     loop26
 
-rest26:
+rest27:
 	TESTQ      DX, DX
-	JZ         done27
+	JZ         done28
 	VMASKMOVPS (AX)(BX*1), Y0, Y2
 	VMULPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (AX)(BX*1)
 
-done27:
+done28:
 	VZEROUPPER
 	RET
 
@@ -542,9 +574,9 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-16
 	VMOVUPS cAVX2c2ae0000<>+0(SB), Y2
 	XORQ    BX, BX
 
-loop28:
+loop29:
 	CMPQ         BX, CX
-	JGE          rest29
+	JGE          rest30
 	VMOVUPS      (AX)(BX*1), Y3
 	VPAND        Y3, Y1, Y4
 	VPOR         Y3, Y1, Y3
@@ -573,11 +605,11 @@ loop28:
 	VPOR         Y3, Y4, Y3
 	VMOVUPS      Y3, (AX)(BX*1)
 	ADDQ         $0x20, BX
-	JMP          loop28
+	JMP          loop29
 
-rest29:
+rest30:
 	TESTQ        DX, DX
-	JZ           done30
+	JZ           done31
 	VMASKMOVPS   (AX)(BX*1), Y0, Y3
 	VPAND        Y3, Y1, Y4
 	VPOR         Y3, Y1, Y3
@@ -606,7 +638,7 @@ rest29:
 	VPOR         Y3, Y4, Y3
 	VMASKMOVPS   Y3, Y0, (AX)(BX*1)
 
-done30:
+done31:
 	VZEROUPPER
 	RET
 
@@ -640,12 +672,12 @@ TEXT ·input3AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile31:
+tile32:
 	XORQ R9, R9
 
-loop32:
+loop33:
 	CMPQ    R9, DI
-	JGE     rest33
+	JGE     rest34
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (DX)(R9*1), R10
 	VMOVUPS (R10), Y1
@@ -723,11 +755,11 @@ loop32:
 	VSUBPS  Y2, Y1, Y1
 	VMOVUPS Y1, (R10)(CX*2)
 	ADDQ    $0x20, R9
-	JMP     loop32
+	JMP     loop33
 
-rest33:
+rest34:
 	TESTQ      R8, R8
-	JZ         done34
+	JZ         done35
 	MOVQ       pixel+40(FP), R11
 	LEAQ       (DX)(R9*1), R10
 	VMASKMOVPS (R10), Y0, Y1
@@ -804,13 +836,13 @@ rest33:
 	VSUBPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (R9)(CX*2)
 
-done34:
+done35:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile31
+	JNZ  tile32
 	VZEROUPPER
 	RET
 
@@ -834,12 +866,12 @@ TEXT ·output2of3AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile35:
+tile36:
 	XORQ R9, R9
 
-loop36:
+loop37:
 	CMPQ    R9, DI
-	JGE     rest37
+	JGE     rest38
 	LEAQ    (DX)(R9*1), R10
 	VMOVUPS (R10), Y1
 	VMOVUPS (R10)(BX*1), Y2
@@ -885,22 +917,22 @@ loop36:
 	VADDPS  Y4, Y3, Y3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain39
+	JZ      plain40
 	VMOVUPS (R10), Y4
 	VADDPS  Y4, Y2, Y4
 	VMOVUPS Y4, (R10)
 	VMOVUPS (R10)(SI*1), Y2
 	VADDPS  Y2, Y3, Y2
 	VMOVUPS Y2, (R10)(SI*1)
-	JMP     done40
+	JMP     done41
 
-plain39:
+plain40:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done40:
+done41:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 96(AX), Y3
@@ -911,28 +943,28 @@ done40:
 	VADDPS  Y4, Y3, Y3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain41
+	JZ      plain42
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
 	VMOVUPS (R10)(SI*1), Y1
 	VADDPS  Y1, Y3, Y1
 	VMOVUPS Y1, (R10)(SI*1)
-	JMP     done42
+	JMP     done43
 
-plain41:
+plain42:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done42:
+done43:
 	ADDQ $0x20, R9
-	JMP  loop36
+	JMP  loop37
 
-rest37:
+rest38:
 	TESTQ      R8, R8
-	JZ         done38
+	JZ         done39
 	LEAQ       (DX)(R9*1), R10
 	VMASKMOVPS (R10), Y0, Y1
 	VMASKMOVPS (R10)(BX*1), Y0, Y2
@@ -978,22 +1010,22 @@ rest37:
 	VADDPS     Y4, Y3, Y3
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain43
+	JZ         plain44
 	VMASKMOVPS (R10), Y0, Y4
 	VADDPS     Y4, Y2, Y4
 	VMASKMOVPS Y4, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y2
 	VADDPS     Y2, Y3, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*1)
-	JMP        done44
+	JMP        done45
 
-plain43:
+plain44:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done44:
+done45:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    96(AX), Y3
@@ -1004,29 +1036,29 @@ done44:
 	VADDPS     Y4, Y3, Y3
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain45
+	JZ         plain46
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y1
 	VADDPS     Y1, Y3, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*1)
-	JMP        done46
+	JMP        done47
 
-plain45:
+plain46:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done46:
-done38:
+done47:
+done39:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile35
+	JNZ  tile36
 	VZEROUPPER
 	RET
 
@@ -1049,9 +1081,9 @@ TEXT ·weights2of3AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop47:
+loop48:
 	CMPQ    R9, DI
-	JGE     rest48
+	JGE     rest49
 	LEAQ    (BX)(R9*1), R10
 	VMOVUPS (R10), Y1
 	ADDQ    SI, R10
@@ -1108,11 +1140,11 @@ loop47:
 	VMOVAPS Y2, Y1
 	VMOVUPS Y1, (R10)(DX*2)
 	ADDQ    $0x20, R9
-	JMP     loop47
+	JMP     loop48
 
-rest48:
+rest49:
 	TESTQ      R8, R8
-	JZ         done49
+	JZ         done50
 	LEAQ       (BX)(R9*1), BX
 	VMASKMOVPS (BX), Y0, Y1
 	ADDQ       SI, BX
@@ -1169,7 +1201,7 @@ rest48:
 	VMOVAPS    Y2, Y1
 	VMASKMOVPS Y1, Y0, (CX)(DX*2)
 
-done49:
+done50:
 	VZEROUPPER
 	RET
 
@@ -1203,12 +1235,12 @@ TEXT ·input4AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile50:
+tile51:
 	XORQ R9, R9
 
-loop51:
+loop52:
 	CMPQ    R9, DI
-	JGE     rest52
+	JGE     rest53
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R12
@@ -1359,11 +1391,11 @@ loop51:
 	VSUBPS  Y2, Y1, Y1
 	VMOVUPS Y1, (R10)(R11*1)
 	ADDQ    $0x20, R9
-	JMP     loop51
+	JMP     loop52
 
-rest52:
+rest53:
 	TESTQ      R8, R8
-	JZ         done53
+	JZ         done54
 	MOVQ       pixel+40(FP), R11
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R12
@@ -1513,13 +1545,13 @@ rest52:
 	VSUBPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (R9)(R10*1)
 
-done53:
+done54:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile50
+	JNZ  tile51
 	VZEROUPPER
 	RET
 
@@ -1543,12 +1575,12 @@ TEXT ·output2of4AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile54:
+tile55:
 	XORQ R9, R9
 
-loop55:
+loop56:
 	CMPQ    R9, DI
-	JGE     rest56
+	JGE     rest57
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R11
 	VMOVUPS (R10), Y1
@@ -1624,22 +1656,22 @@ loop55:
 	VADDPS  Y5, Y3, Y3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain58
+	JZ      plain59
 	VMOVUPS (R10), Y4
 	VADDPS  Y4, Y2, Y4
 	VMOVUPS Y4, (R10)
 	VMOVUPS (R10)(SI*1), Y2
 	VADDPS  Y2, Y3, Y2
 	VMOVUPS Y2, (R10)(SI*1)
-	JMP     done59
+	JMP     done60
 
-plain58:
+plain59:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done59:
+done60:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 96(AX), Y3
@@ -1653,28 +1685,28 @@ done59:
 	VADDPS  Y5, Y3, Y3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain60
+	JZ      plain61
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
 	VMOVUPS (R10)(SI*1), Y1
 	VADDPS  Y1, Y3, Y1
 	VMOVUPS Y1, (R10)(SI*1)
-	JMP     done61
+	JMP     done62
 
-plain60:
+plain61:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
 	VMOVUPS Y3, (R10)(SI*1)
 
-done61:
+done62:
 	ADDQ $0x20, R9
-	JMP  loop55
+	JMP  loop56
 
-rest56:
+rest57:
 	TESTQ      R8, R8
-	JZ         done57
+	JZ         done58
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R11
 	VMASKMOVPS (R10), Y0, Y1
@@ -1750,22 +1782,22 @@ rest56:
 	VADDPS     Y5, Y3, Y3
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain62
+	JZ         plain63
 	VMASKMOVPS (R10), Y0, Y4
 	VADDPS     Y4, Y2, Y4
 	VMASKMOVPS Y4, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y2
 	VADDPS     Y2, Y3, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*1)
-	JMP        done63
+	JMP        done64
 
-plain62:
+plain63:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done63:
+done64:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    96(AX), Y3
@@ -1779,29 +1811,29 @@ done63:
 	VADDPS     Y5, Y3, Y3
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain64
+	JZ         plain65
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
 	VMASKMOVPS (R10)(SI*1), Y0, Y1
 	VADDPS     Y1, Y3, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*1)
-	JMP        done65
+	JMP        done66
 
-plain64:
+plain65:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
 	VMASKMOVPS Y3, Y0, (R10)(SI*1)
 
-done65:
-done57:
+done66:
+done58:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile54
+	JNZ  tile55
 	VZEROUPPER
 	RET
 
@@ -1824,9 +1856,9 @@ TEXT ·weights3of4AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop66:
+loop67:
 	CMPQ         R9, DI
-	JGE          rest67
+	JGE          rest68
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -1961,11 +1993,11 @@ loop66:
 	VMOVAPS      Y3, Y1
 	VMOVUPS      Y1, (R10)(R11*1)
 	ADDQ         $0x20, R9
-	JMP          loop66
+	JMP          loop67
 
-rest67:
+rest68:
 	TESTQ        R8, R8
-	JZ           done68
+	JZ           done69
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -2100,7 +2132,7 @@ rest67:
 	VMOVAPS      Y3, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 
-done68:
+done69:
 	VZEROUPPER
 	RET
 
@@ -2124,12 +2156,12 @@ TEXT ·output3of4AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile69:
+tile70:
 	XORQ R9, R9
 
-loop70:
+loop71:
 	CMPQ    R9, DI
-	JGE     rest71
+	JGE     rest72
 	LEAQ    (DX)(R9*1), R10
 	LEAQ    (BX)(BX*2), R11
 	VMOVUPS (R10), Y1
@@ -2214,7 +2246,7 @@ loop70:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain73
+	JZ      plain74
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -2224,9 +2256,9 @@ loop70:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done74
+	JMP     done75
 
-plain73:
+plain74:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -2234,7 +2266,7 @@ plain73:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done74:
+done75:
 	ADDQ    R11, R10
 	VMOVUPS 32(AX), Y2
 	VMOVUPS 128(AX), Y3
@@ -2249,7 +2281,7 @@ done74:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain75
+	JZ      plain76
 	VMOVUPS (R10), Y5
 	VADDPS  Y5, Y2, Y5
 	VMOVUPS Y5, (R10)
@@ -2259,9 +2291,9 @@ done74:
 	VMOVUPS (R10)(SI*2), Y2
 	VADDPS  Y2, Y4, Y2
 	VMOVUPS Y2, (R10)(SI*2)
-	JMP     done76
+	JMP     done77
 
-plain75:
+plain76:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -2269,7 +2301,7 @@ plain75:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done76:
+done77:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 160(AX), Y3
@@ -2284,7 +2316,7 @@ done76:
 	VADDPS  Y5, Y4, Y4
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain77
+	JZ      plain78
 	VMOVUPS (R10), Y1
 	VADDPS  Y1, Y2, Y1
 	VMOVUPS Y1, (R10)
@@ -2294,9 +2326,9 @@ done76:
 	VMOVUPS (R10)(SI*2), Y1
 	VADDPS  Y1, Y4, Y1
 	VMOVUPS Y1, (R10)(SI*2)
-	JMP     done78
+	JMP     done79
 
-plain77:
+plain78:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y3, Y3
@@ -2304,13 +2336,13 @@ plain77:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(SI*2)
 
-done78:
+done79:
 	ADDQ $0x20, R9
-	JMP  loop70
+	JMP  loop71
 
-rest71:
+rest72:
 	TESTQ      R8, R8
-	JZ         done72
+	JZ         done73
 	LEAQ       (DX)(R9*1), R10
 	LEAQ       (BX)(BX*2), R11
 	VMASKMOVPS (R10), Y0, Y1
@@ -2395,7 +2427,7 @@ rest71:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain79
+	JZ         plain80
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -2405,9 +2437,9 @@ rest71:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done80
+	JMP        done81
 
-plain79:
+plain80:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -2415,7 +2447,7 @@ plain79:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done80:
+done81:
 	ADDQ       R9, R10
 	VMOVUPS    32(AX), Y2
 	VMOVUPS    128(AX), Y3
@@ -2430,7 +2462,7 @@ done80:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R11
 	TESTQ      R11, R11
-	JZ         plain81
+	JZ         plain82
 	VMASKMOVPS (R10), Y0, Y5
 	VADDPS     Y5, Y2, Y5
 	VMASKMOVPS Y5, Y0, (R10)
@@ -2440,9 +2472,9 @@ done80:
 	VMASKMOVPS (R10)(SI*2), Y0, Y2
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y2, Y0, (R10)(SI*2)
-	JMP        done82
+	JMP        done83
 
-plain81:
+plain82:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -2450,7 +2482,7 @@ plain81:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done82:
+done83:
 	ADDQ       R9, R10
 	VMOVUPS    64(AX), Y2
 	VMOVUPS    160(AX), Y3
@@ -2465,7 +2497,7 @@ done82:
 	VADDPS     Y5, Y4, Y4
 	MOVQ       add+80(FP), R9
 	TESTQ      R9, R9
-	JZ         plain83
+	JZ         plain84
 	VMASKMOVPS (R10), Y0, Y1
 	VADDPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (R10)
@@ -2475,9 +2507,9 @@ done82:
 	VMASKMOVPS (R10)(SI*2), Y0, Y1
 	VADDPS     Y1, Y4, Y1
 	VMASKMOVPS Y1, Y0, (R10)(SI*2)
-	JMP        done84
+	JMP        done85
 
-plain83:
+plain84:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y3, Y3
@@ -2485,14 +2517,14 @@ plain83:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(SI*2)
 
-done84:
-done72:
+done85:
+done73:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile69
+	JNZ  tile70
 	VZEROUPPER
 	RET
 
@@ -2515,9 +2547,9 @@ TEXT ·weights2of4AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop85:
+loop86:
 	CMPQ         R9, DI
-	JGE          rest86
+	JGE          rest87
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -2619,11 +2651,11 @@ loop85:
 	VMOVAPS      Y2, Y1
 	VMOVUPS      Y1, (R10)(R11*1)
 	ADDQ         $0x20, R9
-	JMP          loop85
+	JMP          loop86
 
-rest86:
+rest87:
 	TESTQ        R8, R8
-	JZ           done87
+	JZ           done88
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -2725,7 +2757,7 @@ rest86:
 	VMOVAPS      Y2, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 
-done87:
+done88:
 	VZEROUPPER
 	RET
 
@@ -2749,12 +2781,12 @@ TEXT ·input6AVX2(SB), NOSPLIT, $8-80
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile88:
+tile89:
 	XORQ R9, R9
 
-loop89:
+loop90:
 	CMPQ         R9, DI
-	JGE          rest90
+	JGE          rest91
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -3219,11 +3251,11 @@ loop89:
 	VADDPS       Y6, Y1, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop89
+	JMP          loop90
 
-rest90:
+rest91:
 	TESTQ        R8, R8
-	JZ           done91
+	JZ           done92
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(BX*2), R12
@@ -3687,13 +3719,13 @@ rest90:
 	VADDPS       Y6, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (R11)
 
-done91:
+done92:
 	MOVQ dstTile+16(FP), R9
 	ADDQ R9, AX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile88
+	JNZ  tile89
 	VZEROUPPER
 	RET
 
@@ -3767,12 +3799,12 @@ TEXT ·output4of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile92:
+tile93:
 	XORQ R9, R9
 
-loop93:
+loop94:
 	CMPQ        R9, DI
-	JGE         rest94
+	JGE         rest95
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -3973,7 +4005,7 @@ loop93:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain96
+	JZ          plain97
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -3986,9 +4018,9 @@ loop93:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done97
+	JMP         done98
 
-plain96:
+plain97:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -3998,7 +4030,7 @@ plain96:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done97:
+done98:
 	ADDQ        R11, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     160(AX), Y3
@@ -4022,7 +4054,7 @@ done97:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain98
+	JZ          plain99
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -4035,9 +4067,9 @@ done97:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done99
+	JMP         done100
 
-plain98:
+plain99:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4047,7 +4079,7 @@ plain98:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done99:
+done100:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -4071,7 +4103,7 @@ done99:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain100
+	JZ          plain101
 	VMOVUPS     (R10), Y3
 	VADDPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
@@ -4084,9 +4116,9 @@ done99:
 	VMOVUPS     (R10)(R12*1), Y2
 	VADDPS      Y2, Y4, Y2
 	VMOVUPS     Y2, (R10)(R12*1)
-	JMP         done101
+	JMP         done102
 
-plain100:
+plain101:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4096,7 +4128,7 @@ plain100:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done101:
+done102:
 	ADDQ        R11, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -4120,7 +4152,7 @@ done101:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain102
+	JZ          plain103
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -4133,9 +4165,9 @@ done101:
 	VMOVUPS     (R10)(R12*1), Y1
 	VADDPS      Y1, Y4, Y1
 	VMOVUPS     Y1, (R10)(R12*1)
-	JMP         done103
+	JMP         done104
 
-plain102:
+plain103:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -4145,13 +4177,13 @@ plain102:
 	VADDPS  Y1, Y4, Y4
 	VMOVUPS Y4, (R10)(R12*1)
 
-done103:
+done104:
 	ADDQ $0x20, R9
-	JMP  loop93
+	JMP  loop94
 
-rest94:
+rest95:
 	TESTQ       R8, R8
-	JZ          done95
+	JZ          done96
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -4352,7 +4384,7 @@ rest94:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain104
+	JZ          plain105
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -4365,9 +4397,9 @@ rest94:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done105
+	JMP         done106
 
-plain104:
+plain105:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4377,7 +4409,7 @@ plain104:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done105:
+done106:
 	ADDQ        R9, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     160(AX), Y3
@@ -4401,7 +4433,7 @@ done105:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain106
+	JZ          plain107
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -4414,9 +4446,9 @@ done105:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done107
+	JMP         done108
 
-plain106:
+plain107:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4426,7 +4458,7 @@ plain106:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done107:
+done108:
 	ADDQ        R9, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -4450,7 +4482,7 @@ done107:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain108
+	JZ          plain109
 	VMASKMOVPS  (R10), Y0, Y3
 	VADDPS      Y3, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (R10)
@@ -4463,9 +4495,9 @@ done107:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y2
 	VADDPS      Y2, Y4, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(R11*1)
-	JMP         done109
+	JMP         done110
 
-plain108:
+plain109:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4475,7 +4507,7 @@ plain108:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done109:
+done110:
 	ADDQ        R9, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -4499,7 +4531,7 @@ done109:
 	VFMADD231PS cAVX2403504f3<>+0(SB), Y5, Y4
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain110
+	JZ          plain111
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -4512,9 +4544,9 @@ done109:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y1
 	VADDPS      Y1, Y4, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(R11*1)
-	JMP         done111
+	JMP         done112
 
-plain110:
+plain111:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -4524,14 +4556,14 @@ plain110:
 	VADDPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y0, (R10)(R11*1)
 
-done111:
-done95:
+done112:
+done96:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile92
+	JNZ  tile93
 	VZEROUPPER
 	RET
 
@@ -4584,9 +4616,9 @@ TEXT ·weights3of6AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop112:
+loop113:
 	CMPQ         R9, DI
-	JGE          rest113
+	JGE          rest114
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -4852,11 +4884,11 @@ loop112:
 	VMOVAPS      Y3, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop112
+	JMP          loop113
 
-rest113:
+rest114:
 	TESTQ        R8, R8
-	JZ           done114
+	JZ           done115
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -5122,7 +5154,7 @@ rest113:
 	VMOVAPS      Y3, Y1
 	VMASKMOVPS   Y1, Y0, (BX)
 
-done114:
+done115:
 	VZEROUPPER
 	RET
 
@@ -5206,12 +5238,12 @@ TEXT ·output5of6AVX2(SB), NOSPLIT, $8-96
 	LEAQ    laneMask<>+32(SB), R10
 	VMOVUPS (R10)(R9*4), Y0
 
-tile115:
+tile116:
 	XORQ R9, R9
 
-loop116:
+loop117:
 	CMPQ        R9, DI
-	JGE         rest117
+	JGE         rest118
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -5432,7 +5464,7 @@ loop116:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain119
+	JZ          plain120
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -5448,9 +5480,9 @@ loop116:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done120
+	JMP         done121
 
-plain119:
+plain120:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5462,7 +5494,7 @@ plain119:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done120:
+done121:
 	ADDQ        R11, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -5488,7 +5520,7 @@ done120:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain121
+	JZ          plain122
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -5504,9 +5536,9 @@ done120:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done122
+	JMP         done123
 
-plain121:
+plain122:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5518,7 +5550,7 @@ plain121:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done122:
+done123:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -5544,7 +5576,7 @@ done122:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain123
+	JZ          plain124
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -5560,9 +5592,9 @@ done122:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done124
+	JMP         done125
 
-plain123:
+plain124:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5574,7 +5606,7 @@ plain123:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done124:
+done125:
 	ADDQ        R11, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     256(AX), Y3
@@ -5600,7 +5632,7 @@ done124:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain125
+	JZ          plain126
 	VMOVUPS     (R10), Y4
 	VADDPS      Y4, Y2, Y4
 	VMOVUPS     Y4, (R10)
@@ -5616,9 +5648,9 @@ done124:
 	VMOVUPS     (R10)(SI*4), Y2
 	VADDPS      Y2, Y5, Y2
 	VMOVUPS     Y2, (R10)(SI*4)
-	JMP         done126
+	JMP         done127
 
-plain125:
+plain126:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5630,7 +5662,7 @@ plain125:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done126:
+done127:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
@@ -5656,7 +5688,7 @@ done126:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain127
+	JZ          plain128
 	VMOVUPS     (R10), Y1
 	VADDPS      Y1, Y2, Y1
 	VMOVUPS     Y1, (R10)
@@ -5672,9 +5704,9 @@ done126:
 	VMOVUPS     (R10)(SI*4), Y1
 	VADDPS      Y1, Y5, Y1
 	VMOVUPS     Y1, (R10)(SI*4)
-	JMP         done128
+	JMP         done129
 
-plain127:
+plain128:
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (R10)
 	VADDPS  Y1, Y6, Y6
@@ -5686,13 +5718,13 @@ plain127:
 	VADDPS  Y1, Y5, Y5
 	VMOVUPS Y5, (R10)(SI*4)
 
-done128:
+done129:
 	ADDQ $0x20, R9
-	JMP  loop116
+	JMP  loop117
 
-rest117:
+rest118:
 	TESTQ       R8, R8
-	JZ          done118
+	JZ          done119
 	LEAQ        (DX)(R9*1), R10
 	LEAQ        (BX)(BX*2), R11
 	LEAQ        (R10)(BX*4), R12
@@ -5913,7 +5945,7 @@ rest117:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain129
+	JZ          plain130
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5929,9 +5961,9 @@ rest117:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done130
+	JMP         done131
 
-plain129:
+plain130:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5943,7 +5975,7 @@ plain129:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done130:
+done131:
 	ADDQ        R9, R10
 	VMOVUPS     32(AX), Y2
 	VMOVUPS     192(AX), Y3
@@ -5969,7 +6001,7 @@ done130:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain131
+	JZ          plain132
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -5985,9 +6017,9 @@ done130:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done132
+	JMP         done133
 
-plain131:
+plain132:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -5999,7 +6031,7 @@ plain131:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done132:
+done133:
 	ADDQ        R9, R10
 	VMOVUPS     64(AX), Y2
 	VMOVUPS     224(AX), Y3
@@ -6025,7 +6057,7 @@ done132:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain133
+	JZ          plain134
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -6041,9 +6073,9 @@ done132:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done134
+	JMP         done135
 
-plain133:
+plain134:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -6055,7 +6087,7 @@ plain133:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done134:
+done135:
 	ADDQ        R9, R10
 	VMOVUPS     96(AX), Y2
 	VMOVUPS     256(AX), Y3
@@ -6081,7 +6113,7 @@ done134:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain135
+	JZ          plain136
 	VMASKMOVPS  (R10), Y0, Y4
 	VADDPS      Y4, Y2, Y4
 	VMASKMOVPS  Y4, Y0, (R10)
@@ -6097,9 +6129,9 @@ done134:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y2
 	VADDPS      Y2, Y5, Y2
 	VMASKMOVPS  Y2, Y0, (R10)(SI*4)
-	JMP         done136
+	JMP         done137
 
-plain135:
+plain136:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -6111,7 +6143,7 @@ plain135:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done136:
+done137:
 	ADDQ        R9, R10
 	VMOVUPS     128(AX), Y2
 	VMOVUPS     288(AX), Y3
@@ -6137,7 +6169,7 @@ done136:
 	VFMADD231PS cAVX240800000<>+0(SB), Y4, Y5
 	MOVQ        add+80(FP), R9
 	TESTQ       R9, R9
-	JZ          plain137
+	JZ          plain138
 	VMASKMOVPS  (R10), Y0, Y1
 	VADDPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (R10)
@@ -6153,9 +6185,9 @@ done136:
 	VMASKMOVPS  (R10)(SI*4), Y0, Y1
 	VADDPS      Y1, Y5, Y1
 	VMASKMOVPS  Y1, Y0, (R10)(SI*4)
-	JMP         done138
+	JMP         done139
 
-plain137:
+plain138:
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (R10)
 	VADDPS     Y1, Y6, Y6
@@ -6167,14 +6199,14 @@ plain137:
 	VADDPS     Y1, Y5, Y5
 	VMASKMOVPS Y5, Y0, (R10)(SI*4)
 
-done138:
-done118:
+done139:
+done119:
 	MOVQ dstTile+24(FP), R9
 	ADDQ R9, CX
 	MOVQ srcTile+48(FP), R9
 	ADDQ R9, DX
 	DECQ (SP)
-	JNZ  tile115
+	JNZ  tile116
 	VZEROUPPER
 	RET
 
@@ -6217,9 +6249,9 @@ TEXT ·weights2of6AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R10)(R9*4), Y0
 	XORQ    R9, R9
 
-loop139:
+loop140:
 	CMPQ         R9, DI
-	JGE          rest140
+	JGE          rest141
 	LEAQ         (BX)(R9*1), R10
 	VMOVUPS      (R10), Y1
 	ADDQ         SI, R10
@@ -6431,11 +6463,11 @@ loop139:
 	VMOVAPS      Y2, Y1
 	VMOVUPS      Y1, (R12)
 	ADDQ         $0x20, R9
-	JMP          loop139
+	JMP          loop140
 
-rest140:
+rest141:
 	TESTQ        R8, R8
-	JZ           done141
+	JZ           done142
 	LEAQ         (BX)(R9*1), BX
 	VMASKMOVPS   (BX), Y0, Y1
 	ADDQ         SI, BX
@@ -6647,7 +6679,7 @@ rest140:
 	VMOVAPS      Y2, Y1
 	VMASKMOVPS   Y1, Y0, (BX)
 
-done141:
+done142:
 	VZEROUPPER
 	RET
 
@@ -6661,9 +6693,9 @@ TEXT ·tile1xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop142:
+loop143:
 	CMPQ         AX, $0x04
-	JLT          rest143
+	JLT          rest144
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -6687,11 +6719,11 @@ loop142:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop142
+	JMP          loop143
 
-rest143:
+rest144:
 	TESTQ        AX, AX
-	JZ           done144
+	JZ           done145
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -6700,9 +6732,9 @@ rest143:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest143
+	JMP          rest144
 
-done144:
+done145:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6712,13 +6744,13 @@ done144:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), CX
 	TESTQ      CX, CX
-	JNZ        adding145
+	JNZ        adding146
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
 	VZEROUPPER
 	RET
 
-adding145:
+adding146:
 	VMASKMOVPS (AX), Y2, Y4
 	VADDPS     Y4, Y0, Y0
 	VMASKMOVPS Y0, Y2, (AX)
@@ -6774,9 +6806,9 @@ TEXT ·tile2xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop146:
+loop147:
 	CMPQ         AX, $0x04
-	JLT          rest147
+	JLT          rest148
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -6812,11 +6844,11 @@ loop146:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop146
+	JMP          loop147
 
-rest147:
+rest148:
 	TESTQ        AX, AX
-	JZ           done148
+	JZ           done149
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (DX), Y6
@@ -6828,9 +6860,9 @@ rest147:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest147
+	JMP          rest148
 
-done148:
+done149:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6840,7 +6872,7 @@ done148:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding149
+	JNZ        adding150
 	VMASKMOVPS Y0, Y4, (AX)
 	VMASKMOVPS Y1, Y5, 32(AX)
 	ADDQ       CX, AX
@@ -6849,7 +6881,7 @@ done148:
 	VZEROUPPER
 	RET
 
-adding149:
+adding150:
 	VMASKMOVPS (AX), Y4, Y6
 	VADDPS     Y6, Y0, Y0
 	VMASKMOVPS Y0, Y4, (AX)
@@ -6880,9 +6912,9 @@ TEXT ·tile3xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop150:
+loop151:
 	CMPQ         AX, $0x04
-	JLT          rest151
+	JLT          rest152
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -6930,11 +6962,11 @@ loop150:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop150
+	JMP          loop151
 
-rest151:
+rest152:
 	TESTQ        AX, AX
-	JZ           done152
+	JZ           done153
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (DX), Y8
@@ -6949,9 +6981,9 @@ rest151:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest151
+	JMP          rest152
 
-done152:
+done153:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -6961,7 +6993,7 @@ done152:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding153
+	JNZ        adding154
 	VMASKMOVPS Y0, Y6, (AX)
 	VMASKMOVPS Y1, Y7, 32(AX)
 	ADDQ       CX, AX
@@ -6973,7 +7005,7 @@ done152:
 	VZEROUPPER
 	RET
 
-adding153:
+adding154:
 	VMASKMOVPS (AX), Y6, Y8
 	VADDPS     Y8, Y0, Y0
 	VMASKMOVPS Y0, Y6, (AX)
@@ -7014,9 +7046,9 @@ TEXT ·tile4xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop154:
+loop155:
 	CMPQ         AX, $0x04
-	JLT          rest155
+	JLT          rest156
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -7076,11 +7108,11 @@ loop154:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop154
+	JMP          loop155
 
-rest155:
+rest156:
 	TESTQ        AX, AX
-	JZ           done156
+	JZ           done157
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX), Y10
@@ -7098,9 +7130,9 @@ rest155:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest155
+	JMP          rest156
 
-done156:
+done157:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -7110,7 +7142,7 @@ done156:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding157
+	JNZ        adding158
 	VMASKMOVPS Y0, Y8, (AX)
 	VMASKMOVPS Y1, Y9, 32(AX)
 	ADDQ       CX, AX
@@ -7125,7 +7157,7 @@ done156:
 	VZEROUPPER
 	RET
 
-adding157:
+adding158:
 	VMASKMOVPS (AX), Y8, Y10
 	VADDPS     Y10, Y0, Y0
 	VMASKMOVPS Y0, Y8, (AX)
@@ -7175,9 +7207,9 @@ TEXT ·tile5xAVX2(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop158:
+loop159:
 	CMPQ         AX, $0x04
-	JLT          rest159
+	JLT          rest160
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -7249,11 +7281,11 @@ loop158:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop158
+	JMP          loop159
 
-rest159:
+rest160:
 	TESTQ        AX, AX
-	JZ           done160
+	JZ           done161
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (DX), Y12
@@ -7274,9 +7306,9 @@ rest159:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest159
+	JMP          rest160
 
-done160:
+done161:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -7286,7 +7318,7 @@ done160:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding161
+	JNZ        adding162
 	VMASKMOVPS Y0, Y10, (AX)
 	VMASKMOVPS Y1, Y11, 32(AX)
 	ADDQ       CX, AX
@@ -7304,7 +7336,7 @@ done160:
 	VZEROUPPER
 	RET
 
-adding161:
+adding162:
 	VMASKMOVPS (AX), Y10, Y12
 	VADDPS     Y12, Y0, Y0
 	VMASKMOVPS Y0, Y10, (AX)
@@ -7365,9 +7397,9 @@ TEXT ·tile6xAVX2(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop162:
+loop163:
 	CMPQ         AX, $0x04
-	JLT          rest163
+	JLT          rest164
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -7452,11 +7484,11 @@ loop162:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop162
+	JMP          loop163
 
-rest163:
+rest164:
 	TESTQ        AX, AX
-	JZ           done164
+	JZ           done165
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX), Y14
@@ -7481,9 +7513,9 @@ rest163:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest163
+	JMP          rest164
 
-done164:
+done165:
 	MOVQ       columns+48(FP), CX
 	LEAQ       columnMask<>+0(SB), AX
 	NEGQ       CX
@@ -7493,7 +7525,7 @@ done164:
 	MOVQ       ldc+40(FP), CX
 	MOVQ       add+56(FP), DX
 	TESTQ      DX, DX
-	JNZ        adding165
+	JNZ        adding166
 	VMASKMOVPS Y0, Y12, (AX)
 	VMASKMOVPS Y1, Y13, 32(AX)
 	ADDQ       CX, AX
@@ -7514,7 +7546,7 @@ done164:
 	VZEROUPPER
 	RET
 
-adding165:
+adding166:
 	VMASKMOVPS (AX), Y12, Y14
 	VADDPS     Y14, Y0, Y0
 	VMASKMOVPS Y0, Y12, (AX)

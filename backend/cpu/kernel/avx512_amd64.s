@@ -171,6 +171,38 @@ done12:
 	VZEROUPPER
 	RET
 
+// func sumTapsAVX512(dst *float32, a *float32, b *float32, c *float32, count int, n int)
+// Requires: AVX
+TEXT ·sumTapsAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ n+40(FP), CX
+	MOVQ a+8(FP), DX
+	MOVQ b+16(FP), BX
+	MOVQ c+24(FP), SI
+	MOVQ count+32(FP), DI
+
+repeat13:
+	VMOVUPS (DX), X0
+	VADDPS  128(DX)(CX*1), X0, X0
+	VADDPS  256(DX)(CX*2), X0, X0
+	ADDQ    $0x00000080, DX
+	VMOVUPS (BX), X1
+	VADDPS  128(BX)(CX*1), X1, X1
+	VADDPS  256(BX)(CX*2), X1, X1
+	ADDQ    $0x00000080, BX
+	VMOVUPS (SI), X2
+	VADDPS  128(SI)(CX*1), X2, X2
+	VADDPS  256(SI)(CX*2), X2, X2
+	ADDQ    $0x00000080, SI
+	VADDPS  X1, X0, X0
+	VADDPS  X2, X0, X0
+	VMOVUPS X0, (AX)
+	ADDQ    CX, AX
+	DECQ    DI
+	JNZ     repeat13
+	VZEROUPPER
+	RET
+
 // func dotsAVX512(y *float32, w *float32, ldw int, rows int, x *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·dotsAVX512(SB), NOSPLIT, $0-48
@@ -191,17 +223,17 @@ TEXT ·dotsAVX512(SB), NOSPLIT, $0-48
 	DECQ  R10
 	KMOVW R10, K1
 
-repeat13:
+repeat14:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	XORQ   CX, CX
 
-loop14:
+loop15:
 	LEAQ        256(CX), R10
 	CMPQ        R10, R8
-	JG          single15
+	JG          single16
 	VMOVUPS     (DI)(CX*1), Z4
 	VMOVUPS     (DX)(CX*1), Z5
 	VFMADD231PS Z5, Z4, Z0
@@ -215,26 +247,26 @@ loop14:
 	VMOVUPS     192(DX)(CX*1), Z5
 	VFMADD231PS Z5, Z4, Z3
 	MOVQ        R10, CX
-	JMP         loop14
+	JMP         loop15
 
-single15:
-loop16:
+single16:
+loop17:
 	CMPQ        CX, R8
-	JGE         rest17
+	JGE         rest18
 	VMOVUPS     (DI)(CX*1), Z4
 	VMOVUPS     (DX)(CX*1), Z5
 	VFMADD231PS Z5, Z4, Z0
 	ADDQ        $0x40, CX
-	JMP         loop16
+	JMP         loop17
 
-rest17:
+rest18:
 	TESTQ       R9, R9
-	JZ          done18
+	JZ          done19
 	VMOVUPS.Z   (DI)(CX*1), K1, Z4
 	VMOVUPS.Z   (DX)(CX*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
 
-done18:
+done19:
 	VADDPS        Z0, Z1, Z0
 	VADDPS        Z2, Z3, Z2
 	VADDPS        Z0, Z2, Z0
@@ -250,7 +282,7 @@ done18:
 	ADDQ          $0x04, AX
 	ADDQ          BX, DX
 	DECQ          SI
-	JNZ           repeat13
+	JNZ           repeat14
 	VZEROUPPER
 	RET
 
@@ -273,23 +305,23 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-24
 	KMOVW        DI, K1
 	XORQ         CX, CX
 
-loop19:
+loop20:
 	CMPQ    CX, BX
-	JGE     rest20
+	JGE     rest21
 	VMOVUPS (AX)(CX*1), Z1
 	VMAXPS  Z0, Z1, Z0
 	ADDQ    $0x40, CX
-	JMP     loop19
+	JMP     loop20
 
-rest20:
+rest21:
 	TESTQ        SI, SI
-	JZ           done21
+	JZ           done22
 	VMOVUPS.Z    (AX)(CX*1), K1, Z1
 	VBROADCASTSS (AX), Z1
 	VMOVUPS      (AX)(CX*1), K1, Z1
 	VMAXPS       Z0, Z1, Z0
 
-done21:
+done22:
 	VMOVUPS Z0, (DX)
 	VZEROUPPER
 	RET
@@ -314,9 +346,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-32
 	VBROADCASTSS largest+16(FP), Z0
 	XORQ         CX, CX
 
-loop22:
+loop23:
 	CMPQ         CX, BX
-	JGE          rest23
+	JGE          rest24
 	VMOVUPS      (AX)(CX*1), Z2
 	VSUBPS       Z0, Z2, Z2
 	VMOVUPS      cAVX512c2ae0000<>+0(SB), Z3
@@ -338,11 +370,11 @@ loop22:
 	VADDPS       Z2, Z1, Z1
 	VMOVUPS      Z2, (AX)(CX*1)
 	ADDQ         $0x40, CX
-	JMP          loop22
+	JMP          loop23
 
-rest23:
+rest24:
 	TESTQ        SI, SI
-	JZ           done24
+	JZ           done25
 	VMOVUPS.Z    (AX)(CX*1), K1, Z2
 	VSUBPS       Z0, Z2, Z2
 	VMOVUPS      cAVX512c2ae0000<>+0(SB), Z0
@@ -364,7 +396,7 @@ rest23:
 	VADDPS       Z2, Z1, K1, Z1
 	VMOVUPS      Z2, K1, (AX)(CX*1)
 
-done24:
+done25:
 	VMOVUPS Z1, (DX)
 	VZEROUPPER
 	RET
@@ -585,23 +617,23 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-20
 	VBROADCASTSS factor+16(FP), Z0
 	XORQ         CX, CX
 
-loop25:
+loop26:
 	CMPQ    CX, DX
-	JGE     rest26
+	JGE     rest27
 	VMOVUPS (AX)(CX*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(CX*1)
 	ADDQ    $0x40, CX
-	JMP     loop25
+	JMP     loop26
 
-rest26:
+rest27:
 	TESTQ     BX, BX
-	JZ        done27
+	JZ        done28
 	VMOVUPS.Z (AX)(CX*1), K1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(CX*1)
 
-done27:
+done28:
 	VZEROUPPER
 	RET
 
@@ -624,9 +656,9 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-16
 	VMOVUPS cAVX512c2ae0000<>+0(SB), Z1
 	XORQ    CX, CX
 
-loop28:
+loop29:
 	CMPQ         CX, DX
-	JGE          rest29
+	JGE          rest30
 	VMOVUPS      (AX)(CX*1), Z2
 	VPANDD       Z2, Z0, Z3
 	VPORD        Z2, Z0, Z2
@@ -653,11 +685,11 @@ loop28:
 	VPORD        Z2, Z3, Z2
 	VMOVUPS      Z2, (AX)(CX*1)
 	ADDQ         $0x40, CX
-	JMP          loop28
+	JMP          loop29
 
-rest29:
+rest30:
 	TESTQ        BX, BX
-	JZ           done30
+	JZ           done31
 	VMOVUPS.Z    (AX)(CX*1), K1, Z2
 	VPANDD       Z2, Z0, Z3
 	VPORD        Z2, Z0, Z2
@@ -684,7 +716,7 @@ rest29:
 	VPORD        Z2, Z3, Z2
 	VMOVUPS      Z2, K1, (AX)(CX*1)
 
-done30:
+done31:
 	VZEROUPPER
 	RET
 
@@ -728,12 +760,12 @@ TEXT ·input3AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile31:
+tile32:
 	XORQ CX, CX
 
-loop32:
+loop33:
 	CMPQ    CX, R8
-	JGE     rest33
+	JGE     rest34
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (BX)(CX*1), R10
 	VMOVUPS (R10), Z0
@@ -811,11 +843,11 @@ loop32:
 	VSUBPS  Z1, Z0, Z0
 	VMOVUPS Z0, (R10)(DX*2)
 	ADDQ    $0x40, CX
-	JMP     loop32
+	JMP     loop33
 
-rest33:
+rest34:
 	TESTQ     R9, R9
-	JZ        done34
+	JZ        done35
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	VMOVUPS.Z (R10), K1, Z0
@@ -892,13 +924,13 @@ rest33:
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (CX)(DX*2)
 
-done34:
+done35:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile31
+	JNZ  tile32
 	VZEROUPPER
 	RET
 
@@ -924,12 +956,12 @@ TEXT ·output2of3AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile35:
+tile36:
 	XORQ CX, CX
 
-loop36:
+loop37:
 	CMPQ    CX, R8
-	JGE     rest37
+	JGE     rest38
 	LEAQ    (BX)(CX*1), R10
 	VMOVUPS (R10), Z0
 	VMOVUPS (R10)(SI*1), Z1
@@ -975,22 +1007,22 @@ loop36:
 	VADDPS  Z3, Z2, Z2
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain39
+	JZ      plain40
 	VMOVUPS (R10), Z3
 	VADDPS  Z3, Z1, Z3
 	VMOVUPS Z3, (R10)
 	VMOVUPS (R10)(DI*1), Z1
 	VADDPS  Z1, Z2, Z1
 	VMOVUPS Z1, (R10)(DI*1)
-	JMP     done40
+	JMP     done41
 
-plain39:
+plain40:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done40:
+done41:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 192(AX), Z2
@@ -1001,28 +1033,28 @@ done40:
 	VADDPS  Z3, Z2, Z2
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain41
+	JZ      plain42
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
 	VMOVUPS (R10)(DI*1), Z0
 	VADDPS  Z0, Z2, Z0
 	VMOVUPS Z0, (R10)(DI*1)
-	JMP     done42
+	JMP     done43
 
-plain41:
+plain42:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done42:
+done43:
 	ADDQ $0x40, CX
-	JMP  loop36
+	JMP  loop37
 
-rest37:
+rest38:
 	TESTQ     R9, R9
-	JZ        done38
+	JZ        done39
 	LEAQ      (BX)(CX*1), R10
 	VMOVUPS.Z (R10), K1, Z0
 	VMOVUPS.Z (R10)(SI*1), K1, Z1
@@ -1068,22 +1100,22 @@ rest37:
 	VADDPS    Z3, Z2, Z2
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain43
+	JZ        plain44
 	VMOVUPS.Z (R10), K1, Z3
 	VADDPS    Z3, Z1, Z3
 	VMOVUPS   Z3, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z1
 	VADDPS    Z1, Z2, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*1)
-	JMP       done44
+	JMP       done45
 
-plain43:
+plain44:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done44:
+done45:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   192(AX), Z2
@@ -1094,29 +1126,29 @@ done44:
 	VADDPS    Z3, Z2, Z2
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain45
+	JZ        plain46
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z0
 	VADDPS    Z0, Z2, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*1)
-	JMP       done46
+	JMP       done47
 
-plain45:
+plain46:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done46:
-done38:
+done47:
+done39:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile35
+	JNZ  tile36
 	VZEROUPPER
 	RET
 
@@ -1141,9 +1173,9 @@ TEXT ·weights2of3AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop47:
+loop48:
 	CMPQ    CX, R8
-	JGE     rest48
+	JGE     rest49
 	LEAQ    (SI)(CX*1), R10
 	VMOVUPS (R10), Z0
 	ADDQ    DI, R10
@@ -1200,11 +1232,11 @@ loop47:
 	VMOVAPS Z1, Z0
 	VMOVUPS Z0, (R10)(BX*2)
 	ADDQ    $0x40, CX
-	JMP     loop47
+	JMP     loop48
 
-rest48:
+rest49:
 	TESTQ     R9, R9
-	JZ        done49
+	JZ        done50
 	LEAQ      (SI)(CX*1), SI
 	VMOVUPS.Z (SI), K1, Z0
 	ADDQ      DI, SI
@@ -1261,7 +1293,7 @@ rest48:
 	VMOVAPS   Z1, Z0
 	VMOVUPS   Z0, K1, (CX)(BX*2)
 
-done49:
+done50:
 	VZEROUPPER
 	RET
 
@@ -1305,12 +1337,12 @@ TEXT ·input4AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile50:
+tile51:
 	XORQ CX, CX
 
-loop51:
+loop52:
 	CMPQ    CX, R8
-	JGE     rest52
+	JGE     rest53
 	MOVQ    pixel+40(FP), R11
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R12
@@ -1461,11 +1493,11 @@ loop51:
 	VSUBPS  Z1, Z0, Z0
 	VMOVUPS Z0, (R10)(R11*1)
 	ADDQ    $0x40, CX
-	JMP     loop51
+	JMP     loop52
 
-rest52:
+rest53:
 	TESTQ     R9, R9
-	JZ        done53
+	JZ        done54
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R12
@@ -1615,13 +1647,13 @@ rest52:
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (CX)(R10*1)
 
-done53:
+done54:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile50
+	JNZ  tile51
 	VZEROUPPER
 	RET
 
@@ -1647,12 +1679,12 @@ TEXT ·output2of4AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile54:
+tile55:
 	XORQ CX, CX
 
-loop55:
+loop56:
 	CMPQ    CX, R8
-	JGE     rest56
+	JGE     rest57
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R11
 	VMOVUPS (R10), Z0
@@ -1728,22 +1760,22 @@ loop55:
 	VADDPS  Z4, Z2, Z2
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain58
+	JZ      plain59
 	VMOVUPS (R10), Z3
 	VADDPS  Z3, Z1, Z3
 	VMOVUPS Z3, (R10)
 	VMOVUPS (R10)(DI*1), Z1
 	VADDPS  Z1, Z2, Z1
 	VMOVUPS Z1, (R10)(DI*1)
-	JMP     done59
+	JMP     done60
 
-plain58:
+plain59:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done59:
+done60:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 192(AX), Z2
@@ -1757,28 +1789,28 @@ done59:
 	VADDPS  Z4, Z2, Z2
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain60
+	JZ      plain61
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
 	VMOVUPS (R10)(DI*1), Z0
 	VADDPS  Z0, Z2, Z0
 	VMOVUPS Z0, (R10)(DI*1)
-	JMP     done61
+	JMP     done62
 
-plain60:
+plain61:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, (R10)(DI*1)
 
-done61:
+done62:
 	ADDQ $0x40, CX
-	JMP  loop55
+	JMP  loop56
 
-rest56:
+rest57:
 	TESTQ     R9, R9
-	JZ        done57
+	JZ        done58
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R11
 	VMOVUPS.Z (R10), K1, Z0
@@ -1854,22 +1886,22 @@ rest56:
 	VADDPS    Z4, Z2, Z2
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain62
+	JZ        plain63
 	VMOVUPS.Z (R10), K1, Z3
 	VADDPS    Z3, Z1, Z3
 	VMOVUPS   Z3, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z1
 	VADDPS    Z1, Z2, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*1)
-	JMP       done63
+	JMP       done64
 
-plain62:
+plain63:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done63:
+done64:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   192(AX), Z2
@@ -1883,29 +1915,29 @@ done63:
 	VADDPS    Z4, Z2, Z2
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain64
+	JZ        plain65
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
 	VMOVUPS.Z (R10)(DI*1), K1, Z0
 	VADDPS    Z0, Z2, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*1)
-	JMP       done65
+	JMP       done66
 
-plain64:
+plain65:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
 	VMOVUPS Z2, K1, (R10)(DI*1)
 
-done65:
-done57:
+done66:
+done58:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile54
+	JNZ  tile55
 	VZEROUPPER
 	RET
 
@@ -1930,9 +1962,9 @@ TEXT ·weights3of4AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop66:
+loop67:
 	CMPQ         CX, R8
-	JGE          rest67
+	JGE          rest68
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -2067,11 +2099,11 @@ loop66:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, (R10)(R11*1)
 	ADDQ         $0x40, CX
-	JMP          loop66
+	JMP          loop67
 
-rest67:
+rest68:
 	TESTQ        R9, R9
-	JZ           done68
+	JZ           done69
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -2206,7 +2238,7 @@ rest67:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, K1, (CX)(AX*1)
 
-done68:
+done69:
 	VZEROUPPER
 	RET
 
@@ -2232,12 +2264,12 @@ TEXT ·output3of4AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile69:
+tile70:
 	XORQ CX, CX
 
-loop70:
+loop71:
 	CMPQ    CX, R8
-	JGE     rest71
+	JGE     rest72
 	LEAQ    (BX)(CX*1), R10
 	LEAQ    (SI)(SI*2), R11
 	VMOVUPS (R10), Z0
@@ -2322,7 +2354,7 @@ loop70:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain73
+	JZ      plain74
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -2332,9 +2364,9 @@ loop70:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done74
+	JMP     done75
 
-plain73:
+plain74:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2342,7 +2374,7 @@ plain73:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done74:
+done75:
 	ADDQ    R11, R10
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 256(AX), Z2
@@ -2357,7 +2389,7 @@ done74:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R12
 	TESTQ   R12, R12
-	JZ      plain75
+	JZ      plain76
 	VMOVUPS (R10), Z4
 	VADDPS  Z4, Z1, Z4
 	VMOVUPS Z4, (R10)
@@ -2367,9 +2399,9 @@ done74:
 	VMOVUPS (R10)(DI*2), Z1
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z1, (R10)(DI*2)
-	JMP     done76
+	JMP     done77
 
-plain75:
+plain76:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2377,7 +2409,7 @@ plain75:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done76:
+done77:
 	ADDQ    R11, R10
 	VMOVUPS 128(AX), Z1
 	VMOVUPS 320(AX), Z2
@@ -2392,7 +2424,7 @@ done76:
 	VADDPS  Z4, Z3, Z3
 	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
-	JZ      plain77
+	JZ      plain78
 	VMOVUPS (R10), Z0
 	VADDPS  Z0, Z1, Z0
 	VMOVUPS Z0, (R10)
@@ -2402,9 +2434,9 @@ done76:
 	VMOVUPS (R10)(DI*2), Z0
 	VADDPS  Z0, Z3, Z0
 	VMOVUPS Z0, (R10)(DI*2)
-	JMP     done78
+	JMP     done79
 
-plain77:
+plain78:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2412,13 +2444,13 @@ plain77:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(DI*2)
 
-done78:
+done79:
 	ADDQ $0x40, CX
-	JMP  loop70
+	JMP  loop71
 
-rest71:
+rest72:
 	TESTQ     R9, R9
-	JZ        done72
+	JZ        done73
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R11
 	VMOVUPS.Z (R10), K1, Z0
@@ -2503,7 +2535,7 @@ rest71:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain79
+	JZ        plain80
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -2513,9 +2545,9 @@ rest71:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done80
+	JMP       done81
 
-plain79:
+plain80:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2523,7 +2555,7 @@ plain79:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done80:
+done81:
 	ADDQ      CX, R10
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   256(AX), Z2
@@ -2538,7 +2570,7 @@ done80:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), R11
 	TESTQ     R11, R11
-	JZ        plain81
+	JZ        plain82
 	VMOVUPS.Z (R10), K1, Z4
 	VADDPS    Z4, Z1, Z4
 	VMOVUPS   Z4, K1, (R10)
@@ -2548,9 +2580,9 @@ done80:
 	VMOVUPS.Z (R10)(DI*2), K1, Z1
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z1, K1, (R10)(DI*2)
-	JMP       done82
+	JMP       done83
 
-plain81:
+plain82:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2558,7 +2590,7 @@ plain81:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done82:
+done83:
 	ADDQ      CX, R10
 	VMOVUPS   128(AX), Z1
 	VMOVUPS   320(AX), Z2
@@ -2573,7 +2605,7 @@ done82:
 	VADDPS    Z4, Z3, Z3
 	MOVQ      add+80(FP), CX
 	TESTQ     CX, CX
-	JZ        plain83
+	JZ        plain84
 	VMOVUPS.Z (R10), K1, Z0
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (R10)
@@ -2583,9 +2615,9 @@ done82:
 	VMOVUPS.Z (R10)(DI*2), K1, Z0
 	VADDPS    Z0, Z3, Z0
 	VMOVUPS   Z0, K1, (R10)(DI*2)
-	JMP       done84
+	JMP       done85
 
-plain83:
+plain84:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z2, Z2
@@ -2593,14 +2625,14 @@ plain83:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(DI*2)
 
-done84:
-done72:
+done85:
+done73:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile69
+	JNZ  tile70
 	VZEROUPPER
 	RET
 
@@ -2625,9 +2657,9 @@ TEXT ·weights2of4AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop85:
+loop86:
 	CMPQ         CX, R8
-	JGE          rest86
+	JGE          rest87
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -2729,11 +2761,11 @@ loop85:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, (R10)(R11*1)
 	ADDQ         $0x40, CX
-	JMP          loop85
+	JMP          loop86
 
-rest86:
+rest87:
 	TESTQ        R9, R9
-	JZ           done87
+	JZ           done88
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -2835,7 +2867,7 @@ rest86:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, K1, (CX)(AX*1)
 
-done87:
+done88:
 	VZEROUPPER
 	RET
 
@@ -2861,12 +2893,12 @@ TEXT ·input6AVX512(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile88:
+tile89:
 	XORQ CX, CX
 
-loop89:
+loop90:
 	CMPQ         CX, R8
-	JGE          rest90
+	JGE          rest91
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -3331,11 +3363,11 @@ loop89:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop89
+	JMP          loop90
 
-rest90:
+rest91:
 	TESTQ        R9, R9
-	JZ           done91
+	JZ           done92
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -3799,13 +3831,13 @@ rest90:
 	VADDPS       Z5, Z0, Z0
 	VMOVUPS      Z0, K1, (R11)
 
-done91:
+done92:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile88
+	JNZ  tile89
 	VZEROUPPER
 	RET
 
@@ -3921,12 +3953,12 @@ TEXT ·output4of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile92:
+tile93:
 	XORQ CX, CX
 
-loop93:
+loop94:
 	CMPQ        CX, R8
-	JGE         rest94
+	JGE         rest95
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -4127,7 +4159,7 @@ loop93:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain96
+	JZ          plain97
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -4140,9 +4172,9 @@ loop93:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done97
+	JMP         done98
 
-plain96:
+plain97:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4152,7 +4184,7 @@ plain96:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done97:
+done98:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     320(AX), Z2
@@ -4176,7 +4208,7 @@ done97:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain98
+	JZ          plain99
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -4189,9 +4221,9 @@ done97:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done99
+	JMP         done100
 
-plain98:
+plain99:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4201,7 +4233,7 @@ plain98:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done99:
+done100:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -4225,7 +4257,7 @@ done99:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain100
+	JZ          plain101
 	VMOVUPS     (R10), Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, (R10)
@@ -4238,9 +4270,9 @@ done99:
 	VMOVUPS     (R10)(R12*1), Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, (R10)(R12*1)
-	JMP         done101
+	JMP         done102
 
-plain100:
+plain101:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4250,7 +4282,7 @@ plain100:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done101:
+done102:
 	ADDQ        R11, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -4274,7 +4306,7 @@ done101:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain102
+	JZ          plain103
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -4287,9 +4319,9 @@ done101:
 	VMOVUPS     (R10)(R12*1), Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, (R10)(R12*1)
-	JMP         done103
+	JMP         done104
 
-plain102:
+plain103:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4299,13 +4331,13 @@ plain102:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, (R10)(R12*1)
 
-done103:
+done104:
 	ADDQ $0x40, CX
-	JMP  loop93
+	JMP  loop94
 
-rest94:
+rest95:
 	TESTQ       R9, R9
-	JZ          done95
+	JZ          done96
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -4506,7 +4538,7 @@ rest94:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain104
+	JZ          plain105
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -4519,9 +4551,9 @@ rest94:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done105
+	JMP         done106
 
-plain104:
+plain105:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4531,7 +4563,7 @@ plain104:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done105:
+done106:
 	ADDQ        CX, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     320(AX), Z2
@@ -4555,7 +4587,7 @@ done105:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain106
+	JZ          plain107
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -4568,9 +4600,9 @@ done105:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done107
+	JMP         done108
 
-plain106:
+plain107:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4580,7 +4612,7 @@ plain106:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done107:
+done108:
 	ADDQ        CX, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -4604,7 +4636,7 @@ done107:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain108
+	JZ          plain109
 	VMOVUPS.Z   (R10), K1, Z2
 	VADDPS      Z2, Z1, Z2
 	VMOVUPS     Z2, K1, (R10)
@@ -4617,9 +4649,9 @@ done107:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z1
 	VADDPS      Z1, Z3, Z1
 	VMOVUPS     Z1, K1, (R10)(R11*1)
-	JMP         done109
+	JMP         done110
 
-plain108:
+plain109:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4629,7 +4661,7 @@ plain108:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done109:
+done110:
 	ADDQ        CX, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -4653,7 +4685,7 @@ done109:
 	VFMADD231PS cAVX512403504f3<>+0(SB), Z4, Z3
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain110
+	JZ          plain111
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -4666,9 +4698,9 @@ done109:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z0
 	VADDPS      Z0, Z3, Z0
 	VMOVUPS     Z0, K1, (R10)(R11*1)
-	JMP         done111
+	JMP         done112
 
-plain110:
+plain111:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -4678,14 +4710,14 @@ plain110:
 	VADDPS  Z0, Z3, Z3
 	VMOVUPS Z3, K1, (R10)(R11*1)
 
-done111:
-done95:
+done112:
+done96:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile92
+	JNZ  tile93
 	VZEROUPPER
 	RET
 
@@ -4764,9 +4796,9 @@ TEXT ·weights3of6AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop112:
+loop113:
 	CMPQ         CX, R8
-	JGE          rest113
+	JGE          rest114
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -5032,11 +5064,11 @@ loop112:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop112
+	JMP          loop113
 
-rest113:
+rest114:
 	TESTQ        R9, R9
-	JZ           done114
+	JZ           done115
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -5302,7 +5334,7 @@ rest113:
 	VMOVAPS      Z2, Z0
 	VMOVUPS      Z0, K1, (DX)
 
-done114:
+done115:
 	VZEROUPPER
 	RET
 
@@ -5436,12 +5468,12 @@ TEXT ·output5of6AVX512(SB), NOSPLIT, $8-96
 	DECQ  R10
 	KMOVW R10, K1
 
-tile115:
+tile116:
 	XORQ CX, CX
 
-loop116:
+loop117:
 	CMPQ        CX, R8
-	JGE         rest117
+	JGE         rest118
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -5662,7 +5694,7 @@ loop116:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain119
+	JZ          plain120
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5678,9 +5710,9 @@ loop116:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done120
+	JMP         done121
 
-plain119:
+plain120:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5692,7 +5724,7 @@ plain119:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done120:
+done121:
 	ADDQ        R11, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -5718,7 +5750,7 @@ done120:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain121
+	JZ          plain122
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5734,9 +5766,9 @@ done120:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done122
+	JMP         done123
 
-plain121:
+plain122:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5748,7 +5780,7 @@ plain121:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done122:
+done123:
 	ADDQ        R11, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -5774,7 +5806,7 @@ done122:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain123
+	JZ          plain124
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5790,9 +5822,9 @@ done122:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done124
+	JMP         done125
 
-plain123:
+plain124:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5804,7 +5836,7 @@ plain123:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done124:
+done125:
 	ADDQ        R11, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     512(AX), Z2
@@ -5830,7 +5862,7 @@ done124:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R13
 	TESTQ       R13, R13
-	JZ          plain125
+	JZ          plain126
 	VMOVUPS     (R10), Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, (R10)
@@ -5846,9 +5878,9 @@ done124:
 	VMOVUPS     (R10)(DI*4), Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, (R10)(DI*4)
-	JMP         done126
+	JMP         done127
 
-plain125:
+plain126:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5860,7 +5892,7 @@ plain125:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done126:
+done127:
 	ADDQ        R11, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
@@ -5886,7 +5918,7 @@ done126:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R11
 	TESTQ       R11, R11
-	JZ          plain127
+	JZ          plain128
 	VMOVUPS     (R10), Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, (R10)
@@ -5902,9 +5934,9 @@ done126:
 	VMOVUPS     (R10)(DI*4), Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, (R10)(DI*4)
-	JMP         done128
+	JMP         done129
 
-plain127:
+plain128:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -5916,13 +5948,13 @@ plain127:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, (R10)(DI*4)
 
-done128:
+done129:
 	ADDQ $0x40, CX
-	JMP  loop116
+	JMP  loop117
 
-rest117:
+rest118:
 	TESTQ       R9, R9
-	JZ          done118
+	JZ          done119
 	LEAQ        (BX)(CX*1), R10
 	LEAQ        (SI)(SI*2), R11
 	LEAQ        (R10)(SI*4), R12
@@ -6143,7 +6175,7 @@ rest117:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain129
+	JZ          plain130
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -6159,9 +6191,9 @@ rest117:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done130
+	JMP         done131
 
-plain129:
+plain130:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -6173,7 +6205,7 @@ plain129:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done130:
+done131:
 	ADDQ        CX, R10
 	VMOVUPS     64(AX), Z1
 	VMOVUPS     384(AX), Z2
@@ -6199,7 +6231,7 @@ done130:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain131
+	JZ          plain132
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -6215,9 +6247,9 @@ done130:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done132
+	JMP         done133
 
-plain131:
+plain132:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -6229,7 +6261,7 @@ plain131:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done132:
+done133:
 	ADDQ        CX, R10
 	VMOVUPS     128(AX), Z1
 	VMOVUPS     448(AX), Z2
@@ -6255,7 +6287,7 @@ done132:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain133
+	JZ          plain134
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -6271,9 +6303,9 @@ done132:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done134
+	JMP         done135
 
-plain133:
+plain134:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -6285,7 +6317,7 @@ plain133:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done134:
+done135:
 	ADDQ        CX, R10
 	VMOVUPS     192(AX), Z1
 	VMOVUPS     512(AX), Z2
@@ -6311,7 +6343,7 @@ done134:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), R12
 	TESTQ       R12, R12
-	JZ          plain135
+	JZ          plain136
 	VMOVUPS.Z   (R10), K1, Z3
 	VADDPS      Z3, Z1, Z3
 	VMOVUPS     Z3, K1, (R10)
@@ -6327,9 +6359,9 @@ done134:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z1
 	VADDPS      Z1, Z4, Z1
 	VMOVUPS     Z1, K1, (R10)(DI*4)
-	JMP         done136
+	JMP         done137
 
-plain135:
+plain136:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -6341,7 +6373,7 @@ plain135:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done136:
+done137:
 	ADDQ        CX, R10
 	VMOVUPS     256(AX), Z1
 	VMOVUPS     576(AX), Z2
@@ -6367,7 +6399,7 @@ done136:
 	VFMADD231PS cAVX51240800000<>+0(SB), Z3, Z4
 	MOVQ        add+80(FP), CX
 	TESTQ       CX, CX
-	JZ          plain137
+	JZ          plain138
 	VMOVUPS.Z   (R10), K1, Z0
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (R10)
@@ -6383,9 +6415,9 @@ done136:
 	VMOVUPS.Z   (R10)(DI*4), K1, Z0
 	VADDPS      Z0, Z4, Z0
 	VMOVUPS     Z0, K1, (R10)(DI*4)
-	JMP         done138
+	JMP         done139
 
-plain137:
+plain138:
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, K1, (R10)
 	VADDPS  Z0, Z5, Z5
@@ -6397,14 +6429,14 @@ plain137:
 	VADDPS  Z0, Z4, Z4
 	VMOVUPS Z4, K1, (R10)(DI*4)
 
-done138:
-done118:
+done139:
+done119:
 	MOVQ dstTile+24(FP), CX
 	ADDQ CX, DX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile115
+	JNZ  tile116
 	VZEROUPPER
 	RET
 
@@ -6465,9 +6497,9 @@ TEXT ·weights2of6AVX512(SB), NOSPLIT, $0-48
 	KMOVW R10, K1
 	XORQ  CX, CX
 
-loop139:
+loop140:
 	CMPQ         CX, R8
-	JGE          rest140
+	JGE          rest141
 	LEAQ         (SI)(CX*1), R10
 	VMOVUPS      (R10), Z0
 	ADDQ         DI, R10
@@ -6679,11 +6711,11 @@ loop139:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop139
+	JMP          loop140
 
-rest140:
+rest141:
 	TESTQ        R9, R9
-	JZ           done141
+	JZ           done142
 	LEAQ         (SI)(CX*1), SI
 	VMOVUPS.Z    (SI), K1, Z0
 	ADDQ         DI, SI
@@ -6895,7 +6927,7 @@ rest140:
 	VMOVAPS      Z1, Z0
 	VMOVUPS      Z0, K1, (DX)
 
-done141:
+done142:
 	VZEROUPPER
 	RET
 
@@ -6909,9 +6941,9 @@ TEXT ·tile1xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop142:
+loop143:
 	CMPQ         AX, $0x04
-	JLT          rest143
+	JLT          rest144
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -6935,11 +6967,11 @@ loop142:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop142
+	JMP          loop143
 
-rest143:
+rest144:
 	TESTQ        AX, AX
-	JZ           done144
+	JZ           done145
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -6948,9 +6980,9 @@ rest143:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest143
+	JMP          rest144
 
-done144:
+done145:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -6963,13 +6995,13 @@ done144:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), CX
 	TESTQ   CX, CX
-	JNZ     adding145
+	JNZ     adding146
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	VZEROUPPER
 	RET
 
-adding145:
+adding146:
 	VMOVUPS.Z (AX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -6991,9 +7023,9 @@ TEXT ·tile2xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop146:
+loop147:
 	CMPQ         AX, $0x04
-	JLT          rest147
+	JLT          rest148
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -7029,11 +7061,11 @@ loop146:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop146
+	JMP          loop147
 
-rest147:
+rest148:
 	TESTQ        AX, AX
-	JZ           done148
+	JZ           done149
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (DX), Z6
@@ -7045,9 +7077,9 @@ rest147:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest147
+	JMP          rest148
 
-done148:
+done149:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7060,7 +7092,7 @@ done148:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding149
+	JNZ     adding150
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7069,7 +7101,7 @@ done148:
 	VZEROUPPER
 	RET
 
-adding149:
+adding150:
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7100,9 +7132,9 @@ TEXT ·tile3xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+8(FP), DX
 	MOVQ   lda+16(FP), BX
 
-loop150:
+loop151:
 	CMPQ         AX, $0x04
-	JLT          rest151
+	JLT          rest152
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -7150,11 +7182,11 @@ loop150:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop150
+	JMP          loop151
 
-rest151:
+rest152:
 	TESTQ        AX, AX
-	JZ           done152
+	JZ           done153
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (DX), Z8
@@ -7169,9 +7201,9 @@ rest151:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest151
+	JMP          rest152
 
-done152:
+done153:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7184,7 +7216,7 @@ done152:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding153
+	JNZ     adding154
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7196,7 +7228,7 @@ done152:
 	VZEROUPPER
 	RET
 
-adding153:
+adding154:
 	VMOVUPS.Z (AX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7237,9 +7269,9 @@ TEXT ·tile4xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop154:
+loop155:
 	CMPQ         AX, $0x04
-	JLT          rest155
+	JLT          rest156
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -7299,11 +7331,11 @@ loop154:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop154
+	JMP          loop155
 
-rest155:
+rest156:
 	TESTQ        AX, AX
-	JZ           done156
+	JZ           done157
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX), Z10
@@ -7321,9 +7353,9 @@ rest155:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest155
+	JMP          rest156
 
-done156:
+done157:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7336,7 +7368,7 @@ done156:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding157
+	JNZ     adding158
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7351,7 +7383,7 @@ done156:
 	VZEROUPPER
 	RET
 
-adding157:
+adding158:
 	VMOVUPS.Z (AX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7401,9 +7433,9 @@ TEXT ·tile5xAVX512(SB), NOSPLIT, $0-64
 	MOVQ   lda+16(FP), BX
 	LEAQ   (BX)(BX*2), SI
 
-loop158:
+loop159:
 	CMPQ         AX, $0x04
-	JLT          rest159
+	JLT          rest160
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -7475,11 +7507,11 @@ loop158:
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x10, DX
 	SUBQ         $0x04, AX
-	JMP          loop158
+	JMP          loop159
 
-rest159:
+rest160:
 	TESTQ        AX, AX
-	JZ           done160
+	JZ           done161
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (DX), Z12
@@ -7500,9 +7532,9 @@ rest159:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, DX
 	DECQ         AX
-	JMP          rest159
+	JMP          rest160
 
-done160:
+done161:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7515,7 +7547,7 @@ done160:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding161
+	JNZ     adding162
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7533,7 +7565,7 @@ done160:
 	VZEROUPPER
 	RET
 
-adding161:
+adding162:
 	VMOVUPS.Z (AX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7594,9 +7626,9 @@ TEXT ·tile6xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop162:
+loop163:
 	CMPQ         AX, $0x04
-	JLT          rest163
+	JLT          rest164
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -7681,11 +7713,11 @@ loop162:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop162
+	JMP          loop163
 
-rest163:
+rest164:
 	TESTQ        AX, AX
-	JZ           done164
+	JZ           done165
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (DX), Z14
@@ -7710,9 +7742,9 @@ rest163:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest163
+	JMP          rest164
 
-done164:
+done165:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7725,7 +7757,7 @@ done164:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding165
+	JNZ     adding166
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7746,7 +7778,7 @@ done164:
 	VZEROUPPER
 	RET
 
-adding165:
+adding166:
 	VMOVUPS.Z (AX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -7816,9 +7848,9 @@ TEXT ·tile7xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop166:
+loop167:
 	CMPQ         AX, $0x04
-	JLT          rest167
+	JLT          rest168
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -7915,11 +7947,11 @@ loop166:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop166
+	JMP          loop167
 
-rest167:
+rest168:
 	TESTQ        AX, AX
-	JZ           done168
+	JZ           done169
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (DX), Z16
@@ -7947,9 +7979,9 @@ rest167:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest167
+	JMP          rest168
 
-done168:
+done169:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -7962,7 +7994,7 @@ done168:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding169
+	JNZ     adding170
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -7986,7 +8018,7 @@ done168:
 	VZEROUPPER
 	RET
 
-adding169:
+adding170:
 	VMOVUPS.Z (AX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8065,9 +8097,9 @@ TEXT ·tile8xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop170:
+loop171:
 	CMPQ         AX, $0x04
-	JLT          rest171
+	JLT          rest172
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -8176,11 +8208,11 @@ loop170:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop170
+	JMP          loop171
 
-rest171:
+rest172:
 	TESTQ        AX, AX
-	JZ           done172
+	JZ           done173
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (DX), Z18
@@ -8211,9 +8243,9 @@ rest171:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest171
+	JMP          rest172
 
-done172:
+done173:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8226,7 +8258,7 @@ done172:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding173
+	JNZ     adding174
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8253,7 +8285,7 @@ done172:
 	VZEROUPPER
 	RET
 
-adding173:
+adding174:
 	VMOVUPS.Z (AX), K1, Z16
 	VADDPS    Z16, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8341,9 +8373,9 @@ TEXT ·tile9xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop174:
+loop175:
 	CMPQ         AX, $0x04
-	JLT          rest175
+	JLT          rest176
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -8464,11 +8496,11 @@ loop174:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop174
+	JMP          loop175
 
-rest175:
+rest176:
 	TESTQ        AX, AX
-	JZ           done176
+	JZ           done177
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (DX), Z20
@@ -8502,9 +8534,9 @@ rest175:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest175
+	JMP          rest176
 
-done176:
+done177:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8517,7 +8549,7 @@ done176:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding177
+	JNZ     adding178
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8547,7 +8579,7 @@ done176:
 	VZEROUPPER
 	RET
 
-adding177:
+adding178:
 	VMOVUPS.Z (AX), K1, Z18
 	VADDPS    Z18, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8644,9 +8676,9 @@ TEXT ·tile10xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DX)(BX*4), DI
 	ADDQ   BX, DI
 
-loop178:
+loop179:
 	CMPQ         AX, $0x04
-	JLT          rest179
+	JLT          rest180
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -8779,11 +8811,11 @@ loop178:
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JMP          loop178
+	JMP          loop179
 
-rest179:
+rest180:
 	TESTQ        AX, AX
-	JZ           done180
+	JZ           done181
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (DX), Z22
@@ -8820,9 +8852,9 @@ rest179:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JMP          rest179
+	JMP          rest180
 
-done180:
+done181:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -8835,7 +8867,7 @@ done180:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding181
+	JNZ     adding182
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -8868,7 +8900,7 @@ done180:
 	VZEROUPPER
 	RET
 
-adding181:
+adding182:
 	VMOVUPS.Z (AX), K1, Z20
 	VADDPS    Z20, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -8976,9 +9008,9 @@ TEXT ·tile11xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop182:
+loop183:
 	CMPQ         AX, $0x04
-	JLT          rest183
+	JLT          rest184
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -9124,11 +9156,11 @@ loop182:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop182
+	JMP          loop183
 
-rest183:
+rest184:
 	TESTQ        AX, AX
-	JZ           done184
+	JZ           done185
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (DX), Z24
@@ -9169,9 +9201,9 @@ rest183:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest183
+	JMP          rest184
 
-done184:
+done185:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9184,7 +9216,7 @@ done184:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding185
+	JNZ     adding186
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -9220,7 +9252,7 @@ done184:
 	VZEROUPPER
 	RET
 
-adding185:
+adding186:
 	VMOVUPS.Z (AX), K1, Z22
 	VADDPS    Z22, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -9337,9 +9369,9 @@ TEXT ·tile12xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop186:
+loop187:
 	CMPQ         AX, $0x04
-	JLT          rest187
+	JLT          rest188
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -9497,11 +9529,11 @@ loop186:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop186
+	JMP          loop187
 
-rest187:
+rest188:
 	TESTQ        AX, AX
-	JZ           done188
+	JZ           done189
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX), Z26
@@ -9545,9 +9577,9 @@ rest187:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest187
+	JMP          rest188
 
-done188:
+done189:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9560,7 +9592,7 @@ done188:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding189
+	JNZ     adding190
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -9599,7 +9631,7 @@ done188:
 	VZEROUPPER
 	RET
 
-adding189:
+adding190:
 	VMOVUPS.Z (AX), K1, Z24
 	VADDPS    Z24, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -9725,9 +9757,9 @@ TEXT ·tile13xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop190:
+loop191:
 	CMPQ         AX, $0x04
-	JLT          rest191
+	JLT          rest192
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -9897,11 +9929,11 @@ loop190:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop190
+	JMP          loop191
 
-rest191:
+rest192:
 	TESTQ        AX, AX
-	JZ           done192
+	JZ           done193
 	VMOVUPS      (CX), Z26
 	VMOVUPS      64(CX), Z27
 	VBROADCASTSS (DX), Z28
@@ -9948,9 +9980,9 @@ rest191:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest191
+	JMP          rest192
 
-done192:
+done193:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -9963,7 +9995,7 @@ done192:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding193
+	JNZ     adding194
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -10005,7 +10037,7 @@ done192:
 	VZEROUPPER
 	RET
 
-adding193:
+adding194:
 	VMOVUPS.Z (AX), K1, Z26
 	VADDPS    Z26, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
@@ -10140,9 +10172,9 @@ TEXT ·tile14xAVX512(SB), NOSPLIT, $0-64
 	LEAQ   (DI)(BX*4), R8
 	ADDQ   BX, R8
 
-loop194:
+loop195:
 	CMPQ         AX, $0x04
-	JLT          rest195
+	JLT          rest196
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -10324,11 +10356,11 @@ loop194:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JMP          loop194
+	JMP          loop195
 
-rest195:
+rest196:
 	TESTQ        AX, AX
-	JZ           done196
+	JZ           done197
 	VMOVUPS      (CX), Z28
 	VMOVUPS      64(CX), Z29
 	VBROADCASTSS (DX), Z30
@@ -10378,9 +10410,9 @@ rest195:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JMP          rest195
+	JMP          rest196
 
-done196:
+done197:
 	MOVQ    columns+48(FP), AX
 	MOVQ    AX, CX
 	MOVQ    $0x0000000000000001, AX
@@ -10393,7 +10425,7 @@ done196:
 	MOVQ    ldc+40(FP), CX
 	MOVQ    add+56(FP), DX
 	TESTQ   DX, DX
-	JNZ     adding197
+	JNZ     adding198
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -10438,7 +10470,7 @@ done196:
 	VZEROUPPER
 	RET
 
-adding197:
+adding198:
 	VMOVUPS.Z (AX), K1, Z28
 	VADDPS    Z28, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)

@@ -8,9 +8,10 @@ import (
 // halfSet is the kernels of bfloat16: products of rounded values, summed in float32. Values
 // lie in pairs, the first in the low half of a word.
 type halfSet struct {
-	gemm  func(m, n, k int, a []uint32, lda int, b []uint32, bStride int, c []float32, ldc int, add bool)
-	round func(dst []uint32, dstStep int, src []float32, srcStep, rows, n int)
-	input map[int]func(w *Winograd, t Tiles, dst []uint32, src, temp []float32)
+	gemm   func(m, n, k int, a []uint32, lda int, b []uint32, bStride int, c []float32, ldc int, add bool)
+	round  func(dst []uint32, dstStep int, src []float32, srcStep, rows, n int)
+	affine func(dst []uint32, dstStep int, src []float32, srcStep, rows, n int, scale, shift []float32, floor float32)
+	input  map[int]func(w *Winograd, t Tiles, dst []uint32, src, temp []float32)
 }
 
 // HasBF16 reports whether the set has the kernels of bfloat16.
@@ -38,6 +39,18 @@ func (s *Set) RoundBF16(dst []uint32, dstStep int, src []float32, srcStep, rows,
 	}
 	_, _ = dst[(rows-1)*dstStep+n/2-1], src[(rows-1)*srcStep+n-1]
 	s.half.round(dst, dstStep, src, srcStep, rows, n)
+}
+
+// AffineBF16 is Affine with rounded values, an even number a row. dstStep counts words.
+func (s *Set) AffineBF16(dst []uint32, dstStep int, src []float32, srcStep, rows, n int, scale, shift []float32, floor float32) {
+	if rows < 1 || n < 1 {
+		return
+	}
+	if n%2 != 0 {
+		panic("kernel: bfloat16 comes in pairs")
+	}
+	_, _, _, _ = dst[(rows-1)*dstStep+n/2-1], src[(rows-1)*srcStep+n-1], scale[n-1], shift[n-1]
+	s.half.affine(dst, dstStep, src, srcStep, rows, n, scale, shift, floor)
 }
 
 // InputBF16 is Input with rounded values: Plane and Next count words, Channels are even.
@@ -92,6 +105,12 @@ func roundGeneric(dst []uint32, dstStep int, src []float32, srcStep, rows, n int
 			dst[r*dstStep+i] = PairBF16(src[r*srcStep+2*i], src[r*srcStep+2*i+1])
 		}
 	}
+}
+
+func affineHalfGeneric(dst []uint32, dstStep int, src []float32, srcStep, rows, n int, scale, shift []float32, floor float32) {
+	values := make([]float32, rows*n)
+	affineGeneric(values, n, src, srcStep, rows, n, scale, shift, floor)
+	roundGeneric(dst, dstStep, values, n, rows, n)
 }
 
 func inputHalfGeneric(w *Winograd, t Tiles, dst []uint32, src, temp []float32) {

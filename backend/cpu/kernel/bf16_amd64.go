@@ -50,6 +50,9 @@ func tile14xBF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, co
 func roundRowsBF16(dst *uint32, dstStep int, src *float32, srcStep int, rows int, n int)
 
 //go:noescape
+func affineBF16(dst *float32, dstStep int, src *float32, srcStep int, rows int, n int, scale *float32, shift *float32, floor float32)
+
+//go:noescape
 func input3BF16(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
 
 //go:noescape

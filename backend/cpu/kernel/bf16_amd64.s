@@ -3694,6 +3694,67 @@ done60:
 	VZEROUPPER
 	RET
 
+// func affineBF16(dst *float32, dstStep int, src *float32, srcStep int, rows int, n int, scale *float32, shift *float32, floor float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·affineBF16(SB), NOSPLIT, $0-68
+	MOVQ         dst+0(FP), AX
+	MOVQ         dstStep+8(FP), DX
+	MOVQ         src+16(FP), BX
+	MOVQ         srcStep+24(FP), SI
+	MOVQ         rows+32(FP), DI
+	MOVQ         scale+48(FP), R8
+	MOVQ         shift+56(FP), R9
+	MOVQ         n+40(FP), CX
+	MOVQ         CX, R11
+	ANDQ         $0x0f, R11
+	MOVQ         CX, R10
+	SUBQ         R11, R10
+	SHLQ         $0x02, R10
+	MOVQ         R11, CX
+	MOVQ         $0x0000000000000001, R12
+	SHLQ         CL, R12
+	DECQ         R12
+	KMOVW        R12, K1
+	VBROADCASTSS floor+64(FP), Z0
+
+repeat61:
+	XORQ CX, CX
+
+loop62:
+	CMPQ        CX, R10
+	JGE         rest63
+	VMOVUPS     (BX)(CX*1), Z1
+	VMOVUPS     (R8)(CX*1), Z2
+	VMOVUPS     (R9)(CX*1), Z3
+	VFMADD213PS Z3, Z2, Z1
+	VMAXPS      Z1, Z0, Z1
+	MOVQ        CX, R12
+	SHRQ        $0x01, R12
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // VCVTNEPS2BF16 Z1, Z0, Z1
+	VMOVDQU16   Y1, (AX)(R12*1)
+	ADDQ        $0x40, CX
+	JMP         loop62
+
+rest63:
+	TESTQ       R11, R11
+	JZ          done64
+	VMOVUPS.Z   (BX)(CX*1), K1, Z1
+	VMOVUPS.Z   (R8)(CX*1), K1, Z2
+	VMOVUPS.Z   (R9)(CX*1), K1, Z3
+	VFMADD213PS Z3, Z2, Z1
+	VMAXPS      Z1, Z0, Z1
+	SHRQ        $0x01, CX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // VCVTNEPS2BF16 Z1, Z0, Z1
+	VMOVDQU16   Y1, K1, (AX)(CX*1)
+
+done64:
+	ADDQ DX, AX
+	ADDQ SI, BX
+	DECQ DI
+	JNZ  repeat61
+	VZEROUPPER
+	RET
+
 // func input3BF16(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·input3BF16(SB), NOSPLIT, $8-80
@@ -3716,12 +3777,12 @@ TEXT ·input3BF16(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile61:
+tile65:
 	XORQ CX, CX
 
-loop62:
+loop66:
 	CMPQ      CX, R8
-	JGE       rest63
+	JGE       rest67
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	VMOVUPS   (R10), Z0
@@ -3809,11 +3870,11 @@ loop62:
 	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // VCVTNEPS2BF16 Z0, Z0, Z0
 	VMOVDQU16 Y0, (R10)(DX*2)
 	ADDQ      $0x40, CX
-	JMP       loop62
+	JMP       loop66
 
-rest63:
+rest67:
 	TESTQ     R9, R9
-	JZ        done64
+	JZ        done68
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	VMOVUPS.Z (R10), K1, Z0
@@ -3900,13 +3961,13 @@ rest63:
 	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // VCVTNEPS2BF16 Z0, Z0, Z0
 	VMOVDQU16 Y0, K1, (CX)(DX*2)
 
-done64:
+done68:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile61
+	JNZ  tile65
 	VZEROUPPER
 	RET
 
@@ -3932,12 +3993,12 @@ TEXT ·input4BF16(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile65:
+tile69:
 	XORQ CX, CX
 
-loop66:
+loop70:
 	CMPQ      CX, R8
-	JGE       rest67
+	JGE       rest71
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R12
@@ -4105,11 +4166,11 @@ loop66:
 	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // VCVTNEPS2BF16 Z0, Z0, Z0
 	VMOVDQU16 Y0, (R10)(R11*1)
 	ADDQ      $0x40, CX
-	JMP       loop66
+	JMP       loop70
 
-rest67:
+rest71:
 	TESTQ     R9, R9
-	JZ        done68
+	JZ        done72
 	MOVQ      pixel+40(FP), R11
 	LEAQ      (BX)(CX*1), R10
 	LEAQ      (SI)(SI*2), R12
@@ -4276,13 +4337,13 @@ rest67:
 	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // VCVTNEPS2BF16 Z0, Z0, Z0
 	VMOVDQU16 Y0, K1, (CX)(R10*1)
 
-done68:
+done72:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile65
+	JNZ  tile69
 	VZEROUPPER
 	RET
 
@@ -4308,12 +4369,12 @@ TEXT ·input6BF16(SB), NOSPLIT, $8-80
 	DECQ  R10
 	KMOVW R10, K1
 
-tile69:
+tile73:
 	XORQ CX, CX
 
-loop70:
+loop74:
 	CMPQ         CX, R8
-	JGE          rest71
+	JGE          rest75
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -4815,11 +4876,11 @@ loop70:
 	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // VCVTNEPS2BF16 Z0, Z0, Z0
 	VMOVDQU16    Y0, (R12)
 	ADDQ         $0x40, CX
-	JMP          loop70
+	JMP          loop74
 
-rest71:
+rest75:
 	TESTQ        R9, R9
-	JZ           done72
+	JZ           done76
 	MOVQ         pixel+40(FP), R11
 	LEAQ         (BX)(CX*1), R10
 	LEAQ         (SI)(SI*2), R12
@@ -5320,13 +5381,13 @@ rest71:
 	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // VCVTNEPS2BF16 Z0, Z0, Z0
 	VMOVDQU16    Y0, K1, (R11)
 
-done72:
+done76:
 	MOVQ dstTile+16(FP), CX
 	ADDQ CX, AX
 	MOVQ srcTile+48(FP), CX
 	ADDQ CX, BX
 	DECQ (SP)
-	JNZ  tile69
+	JNZ  tile73
 	VZEROUPPER
 	RET
 

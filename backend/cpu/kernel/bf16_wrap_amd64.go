@@ -5,7 +5,7 @@ package kernel
 import "unsafe"
 
 var halfAVX512 = &halfSet{
-	gemm: gemmHalf, round: roundHalf,
+	gemm: gemmHalf, round: roundHalf, affine: affineHalf,
 	input: map[int]func(w *Winograd, t Tiles, dst []uint32, src, temp []float32){
 		3: inputHalf(input3BF16), 4: inputHalf(input4BF16), 6: inputHalf(input6BF16),
 	},
@@ -31,6 +31,10 @@ func gemmHalf(m, n, k int, a []uint32, lda int, b []uint32, bStride int, c []flo
 
 func roundHalf(dst []uint32, dstStep int, src []float32, srcStep, rows, n int) {
 	roundRowsBF16(&dst[0], 4*dstStep, &src[0], 4*srcStep, rows, n)
+}
+
+func affineHalf(dst []uint32, dstStep int, src []float32, srcStep, rows, n int, scale, shift []float32, floor float32) {
+	affineBF16(&words(dst)[0], 4*dstStep, &src[0], 4*srcStep, rows, n, &scale[0], &shift[0], floor)
 }
 
 func inputHalf(f func(dst *float32, plane int, dstTile int, src *float32, row int, pixel int, srcTile int, tiles int, n int, temp *float32)) func(w *Winograd, t Tiles, dst []uint32, src, temp []float32) {

@@ -24,6 +24,7 @@ type Set struct {
 	affine  func(dst []float32, dstStep int, src []float32, srcStep, rows, n int, scale, shift []float32, floor float32)
 	addRows func(dst []float32, dstStep int, src []float32, srcStep, rows, n int, bias []float32)
 	maxPool func(dst []float32, dstStep int, src []float32, pixel, row, count, n int)
+	sumTaps func(dst []float32, rows [3][]float32, from, to, n int)
 	dots    func(y, w []float32, ldw int, x []float32)
 	largest func(x []float32) float32
 	scale   func(x []float32, factor float32)
@@ -44,7 +45,7 @@ type (
 // Generic is plain Go, without bfloat16: float32 is faster there and exact.
 var Generic = &Set{
 	Name: "generic", Rows: 4,
-	gemm: gemmGeneric, affine: affineGeneric, addRows: addRowsGeneric, maxPool: maxPoolGeneric, dots: dotsGeneric, largest: largestGeneric,
+	gemm: gemmGeneric, affine: affineGeneric, addRows: addRowsGeneric, maxPool: maxPoolGeneric, sumTaps: sumTapsGeneric, dots: dotsGeneric, largest: largestGeneric,
 	scale: scaleGeneric, expSum: expSumGeneric, tanh: tanhGeneric,
 	input: map[int]inputFunc{3: inputGeneric, 4: inputGeneric, 6: inputGeneric},
 	output: map[[2]int]outputFunc{

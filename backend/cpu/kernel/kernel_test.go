@@ -143,6 +143,25 @@ func TestRows(t *testing.T) {
 	})
 }
 
+func TestSumTaps(t *testing.T) {
+	each(t, func(t *testing.T, s *Set) {
+		for n := 1; n <= NR/9; n++ {
+			for _, count := range []int{1, 2, 3, 4, 5, 31} {
+				var rows [3][]float32
+				for i := range rows {
+					rows[i] = random(uint64(10+i), (count+2)*NR)
+				}
+				got, check := guarded(t, count*n)
+				want, _ := guarded(t, len(got))
+				s.SumTaps(got, rows, count, n)
+				sumTapsGeneric(want, rows, 0, count, n)
+				check("sum of taps")
+				same(t, "sum of taps", got, want, 0)
+			}
+		}
+	})
+}
+
 // TestExponentials compares softmax and tanh with float64, from tiny to huge.
 func TestExponentials(t *testing.T) {
 	each(t, func(t *testing.T, s *Set) {
@@ -299,6 +318,12 @@ func TestBF16(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("rounding %d values: got %x, want %x", n, got, want)
 		}
+		scale, shift := random(3, n), random(4, n)
+		for _, floor := range []float32{0, float32(math.Inf(-1))} {
+			s.AffineBF16(got, n/2+2, src, n+1, 3, n, scale, shift, floor)
+			affineHalfGeneric(want, n/2+2, src, n+1, 3, n, scale, shift, floor)
+			sameHalves(t, fmt.Sprintf("affine of %d values", n), got, want)
+		}
 		for _, m := range []int{1, 5, 14, 15, 31} {
 			for _, columns := range []int{1, 16, 33} {
 				a, b := make([]uint32, m*(n+1)), make([]uint32, Panels(columns, NR)*NR*n)
@@ -321,12 +346,18 @@ func TestBF16(t *testing.T) {
 			got, want := make([]uint32, w.N*w.N*tiles.Plane), make([]uint32, w.N*w.N*tiles.Plane)
 			s.InputBF16(w, tiles, got, src, temp)
 			inputHalfGeneric(w, tiles, want, src, nil)
-			for i := range want {
-				for _, half := range []func(uint32) float32{low, high} {
-					if g, v := half(got[i]), half(want[i]); math.Abs(float64(g-v)) > 0.008*math.Abs(float64(v))+1e-6 {
-						t.Fatalf("transform of F(%d,%d), %d channels: %v, want %v", w.M, w.R, n, g, v)
-					}
-				}
+			sameHalves(t, fmt.Sprintf("transform of F(%d,%d), %d channels", w.M, w.R, n), got, want)
+		}
+	}
+}
+
+// sameHalves allows the last bit, for values that were computed in another order.
+func sameHalves(t *testing.T, what string, got, want []uint32) {
+	t.Helper()
+	for i := range want {
+		for _, half := range []func(uint32) float32{low, high} {
+			if g, v := half(got[i]), half(want[i]); math.Abs(float64(g-v)) > 0.008*math.Abs(float64(v))+1e-6 {
+				t.Fatalf("%s: value %d is %v, want %v", what, i, g, v)
 			}
 		}
 	}

@@ -60,6 +60,38 @@ func maxPoolGeneric(dst []float32, dstStep int, src []float32, pixel, row, count
 	}
 }
 
+// SumTaps adds up the partial pixels of a 3x3 convolution to n outputs, at most NR/9: value o of
+// pixel x of dst is the sum over rows r and taps t of partial pixel x+t of row r, at its value
+// (3r+t)·n + o. Each row has two partial pixels more than dst, which has count pixels; a partial
+// pixel is NR values.
+func (s *Set) SumTaps(dst []float32, rows [3][]float32, count, n int) {
+	if count < 1 || n < 1 {
+		return
+	}
+	if n > NR/9 {
+		panic("kernel: nine taps of so many outputs do not fit a panel")
+	}
+	_ = dst[count*n-1]
+	for _, r := range rows {
+		_ = r[(count+2)*NR-1]
+	}
+	s.sumTaps(dst, rows, 0, count, n)
+}
+
+// sumTapsGeneric computes pixels [from,to).
+func sumTapsGeneric(dst []float32, rows [3][]float32, from, to, n int) {
+	for x := from; x < to; x++ {
+		for o := range n {
+			var of [3]float32
+			for r, row := range rows {
+				at := row[x*NR+3*r*n+o:]
+				of[r] = at[0] + at[NR+n] + at[2*NR+2*n]
+			}
+			dst[x*n+o] = of[0] + of[1] + of[2]
+		}
+	}
+}
+
 // Largest is the maximum of at least one value.
 func (s *Set) Largest(x []float32) float32 { return s.largest(x) }
 

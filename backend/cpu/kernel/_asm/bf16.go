@@ -16,10 +16,11 @@ import (
 var bf16 = isa{"BF16", 16, func() reg.VecVirtual { return ZMM() }}
 
 // bf16Kernels writes tiles of pairs, which are those of float32 with another instruction, the
-// rounding of rows, and transforms that round what they store.
+// rounding of rows, and kernels that round what they store.
 func bf16Kernels() {
 	tiles(bf16)
 	roundRows()
+	affine(bf16, true)
 	for _, t := range transforms {
 		if t.input {
 			inputTransform(bf16, t.w, true)
@@ -35,16 +36,22 @@ func roundRows() {
 	c := v.split(param("n"))
 	repeat(rows, func() {
 		c.each(func(i reg.GPVirtual, t *tail) {
-			x, half := v.vec(), GP64()
+			x := v.vec()
 			v.load(at(src, i), x, t)
-			MOVQ(i, half)
-			SHRQ(Imm(1), half)
-			storeHalf(x, at(dst, half), t)
+			storeHalf(x, halfAt(dst, i), t)
 		})
 		ADDQ(dstStep, dst)
 		ADDQ(srcStep, src)
 	})
 	ret()
+}
+
+// halfAt is where rounded values lie, of which the float32 values lie i bytes behind the first.
+func halfAt(dst, i reg.GPVirtual) Mem {
+	half := GP64()
+	MOVQ(i, half)
+	SHRQ(Imm(1), half)
+	return at(dst, half)
 }
 
 // storeHalf rounds a vector to bfloat16 and stores it.

@@ -37,9 +37,10 @@ func main() {
 
 // vectorKernels are the kernels whose code is the same for both widths.
 func vectorKernels(v isa) {
-	affine(v)
+	affine(v, false)
 	addRows(v)
 	maxPool(v)
+	sumTaps(v)
 	dots(v)
 	largest(v)
 	softmax(v)

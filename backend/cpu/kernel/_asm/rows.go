@@ -6,8 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// affine is dst = max(src·scale + shift, floor), row by row; steps in bytes.
-func affine(v isa) {
+// affine is dst = max(src·scale + shift, floor), row by row; steps in bytes. Half rounds it.
+func affine(v isa, half bool) {
 	v.text("affine", "dst *float32, dstStep int, src *float32, srcStep int, rows int, n int, scale *float32, shift *float32, floor float32")
 	dst, dstStep, src, srcStep := param("dst"), param("dstStep"), param("src"), param("srcStep")
 	rows, scale, shift := param("rows"), param("scale"), param("shift")
@@ -26,6 +26,10 @@ func affine(v isa) {
 			v.load(at(shift, i), b, t)
 			VFMADD213PS(b, a, x)
 			VMAXPS(x, floor, x) // of a NaN and the floor: the NaN
+			if half {
+				storeHalf(x, halfAt(dst, i), t)
+				return
+			}
 			v.store(x, at(dst, i), t)
 		})
 		ADDQ(dstStep, dst)
@@ -76,6 +80,31 @@ func maxPool(v isa) {
 		})
 		ADDQ(dstStep, dst)
 		LEAQ(Mem{Base: src, Index: pixelStep, Scale: 2}, src)
+	})
+	ret()
+}
+
+// sumTaps adds up three taps of each of three rows, for count pixels of four values, n bytes
+// apart: what a pixel writes too much the next one mends.
+func sumTaps(v isa) {
+	v.text("sumTaps", "dst *float32, a *float32, b *float32, c *float32, count int, n int")
+	dst, n := param("dst"), param("n")
+	rows := []reg.GPVirtual{param("a"), param("b"), param("c")}
+	const pixel = 4 * 32 // bytes of a partial one
+	repeat(param("count"), func() {
+		var sums []reg.VecVirtual
+		for _, r := range rows {
+			x := XMM()
+			VMOVUPS(Mem{Base: r}, x)
+			VADDPS(Mem{Base: r, Disp: pixel, Index: n, Scale: 1}, x, x)
+			VADDPS(Mem{Base: r, Disp: 2 * pixel, Index: n, Scale: 2}, x, x)
+			ADDQ(imm(pixel), r)
+			sums = append(sums, x)
+		}
+		VADDPS(sums[1], sums[0], sums[0])
+		VADDPS(sums[2], sums[0], sums[0])
+		VMOVUPS(sums[0], Mem{Base: dst})
+		ADDQ(n, dst)
 	})
 	ret()
 }
