@@ -10,9 +10,9 @@ import (
 // never exists. Keys and values are packed once a run, into buffers of the plan.
 type attentionStep struct {
 	name          string
-	half          bool // what is multiplied is rounded to bfloat16
+	half          bool // exponentials and values rounded to bfloat16
 	theta, phi, g view
-	packedPhi     *buffer // panels of keys, depth d, of half as many words if rounded
+	packedPhi     *buffer // panels of keys, depth d
 	packedG       *buffer // panels of channels, depth keys
 	out           *buffer
 }
@@ -41,13 +41,11 @@ func (s *attentionStep) run(e *env) error {
 	keys, d, c, k := s.keys(), s.theta.c, s.g.c, e.program.kernels
 	phi, g := e.values(s.packedPhi), e.values(s.packedG)
 	theta, out := s.theta.reader(e), e.values(s.out)
-	theta.half = s.half
-	depth := theta.words(d)
 	h, w := s.theta.size()
 	blocks, block := share(h*w, queriesBlock)
 	return e.parallel(blocks, func(worker, item int) {
 		from, to := block(item)
-		m, lda, lds := to-from, depth+rowGap, min(keysBlock, keys)+rowGap
+		m, lda, lds := to-from, d+rowGap, min(keysBlock, keys)+rowGap
 		a, scores := e.scratch[worker][:queriesBlock*lda], e.scratch[worker][queriesBlock*lda:]
 		for i := range m {
 			theta.readPixel(a[i*lda:][:d], (from+i)/w, (from+i)%w, s.theta.up)
@@ -55,11 +53,7 @@ func (s *attentionStep) run(e *env) error {
 		var softmax [queriesBlock]running
 		for key := 0; key < keys; key += keysBlock {
 			n := min(keysBlock, keys-key)
-			if panel := phi[key*depth:]; s.half {
-				k.GemmBF16(m, n, depth, kernel.Words(a), lda, kernel.Words(panel), depth*kernel.NR, scores, lds, false)
-			} else {
-				k.Gemm(m, n, depth, a, lda, panel, depth*kernel.NR, scores, lds, false)
-			}
+			k.Gemm(m, n, d, a, lda, phi[key*d:], d*kernel.NR, scores, lds, false)
 			for i := range m {
 				keep := softmax[i].exponentials(k, scores[i*lds:][:n], key == 0)
 				if key > 0 && keep != 1 {
@@ -101,8 +95,6 @@ func (r *running) exponentials(k *kernel.Set, scores []float32, first bool) (kee
 func (s *attentionStep) packKeys(e *env) error {
 	keys, d := s.keys(), s.theta.c
 	phi, g := s.phi.reader(e), s.g.reader(e)
-	phi.half = s.half
-	depth := phi.words(d)
 	toPhi, toG := e.values(s.packedPhi), e.values(s.packedG)
 	_, w := s.phi.size()
 	row := max(d, 2*s.g.c)
@@ -110,8 +102,8 @@ func (s *attentionStep) packKeys(e *env) error {
 		values := e.scratch[worker][:row]
 		for p := item * kernel.NR; p < min((item+1)*kernel.NR, keys); p++ {
 			phi.readPixel(values[:d], p/w, p%w, s.phi.up)
-			panel := toPhi[item*depth*kernel.NR+p%kernel.NR:]
-			for l, x := range values[:depth] {
+			panel := toPhi[item*d*kernel.NR+p%kernel.NR:]
+			for l, x := range values[:d] {
 				panel[l*kernel.NR] = x
 			}
 			if s.half {

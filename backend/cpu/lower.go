@@ -463,7 +463,7 @@ func (l *lowering) sum(n *graph.Node) error {
 func (l *lowering) attention(n *graph.Node, theta, phi, g view) {
 	s := &attentionStep{half: l.policy.rounded1x1 > 0, name: n.Name, theta: theta, phi: phi, g: g}
 	keys := s.keys()
-	s.half = s.half && keys%2 == 0 && theta.c%2 == 0
+	s.half = s.half && keys%2 == 0
 	s.packedPhi = l.newBuffer(kernel.Panels(keys, kernel.NR) * kernel.NR * phi.c)
 	s.packedG = l.newBuffer(kernel.Panels(g.c, kernel.NR) * kernel.NR * keys)
 	out := l.newMap(n.Shape[0], n.Shape[1], n.Shape[2])
