@@ -13,7 +13,7 @@ import (
 // CompilePreferring compiles with the named methods where a shape allows them.
 func CompilePreferring(names []string) backend.Compile { return steered(policy{}, names) }
 
-// CompileRounding does so with every product in bfloat16.
+// CompileRounding does so with every convolution in bfloat16 that may be at some size.
 func CompileRounding(names []string) backend.Compile {
 	return steered(policy{rounded1x1: 1, rounded3x3: 1}, names)
 }

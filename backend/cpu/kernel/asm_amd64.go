@@ -107,13 +107,16 @@ func maxPoolWith(f func(dst *float32, dstStep int, src *float32, pixelStep int, 
 
 // sumTapsWith leaves pixels that end within four values of the end to plain Go: f writes four
 // values for each.
-func sumTapsWith(f func(dst *float32, a *float32, b *float32, c *float32, count int, n int)) func([]float32, [3][]float32, int, int, int) {
-	return func(dst []float32, rows [3][]float32, from, to, n int) {
-		if count := (to*n-4)/n + 1 - from; to*n >= 4 && count > 0 {
-			f(&dst[from*n], &rows[0][from*NR], &rows[1][from*NR+3*n], &rows[2][from*NR+6*n], count, 4*n)
-			from += count
+func sumTapsWith(f func(dst *float32, a *float32, b *float32, c *float32, count int, n int)) func([]float32, [3][]float32, int, int) {
+	return func(dst []float32, rows [3][]float32, count, n int) {
+		if whole := count + 1 - Panels(4, n); whole > 0 {
+			f(&dst[0], &rows[0][0], &rows[1][3*n], &rows[2][6*n], whole, 4*n)
+			for i := range rows {
+				rows[i] = rows[i][whole*NR:]
+			}
+			dst, count = dst[whole*n:], count-whole
 		}
-		sumTapsGeneric(dst, rows, from, to, n)
+		sumTapsGeneric(dst, rows, count, n)
 	}
 }
 

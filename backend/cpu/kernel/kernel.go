@@ -24,7 +24,7 @@ type Set struct {
 	affine  func(dst []float32, dstStep int, src []float32, srcStep, rows, n int, scale, shift []float32, floor float32)
 	addRows func(dst []float32, dstStep int, src []float32, srcStep, rows, n int, bias []float32)
 	maxPool func(dst []float32, dstStep int, src []float32, pixel, row, count, n int)
-	sumTaps func(dst []float32, rows [3][]float32, from, to, n int)
+	sumTaps func(dst []float32, rows [3][]float32, count, n int)
 	dots    func(y, w []float32, ldw int, x []float32)
 	largest func(x []float32) float32
 	scale   func(x []float32, factor float32)

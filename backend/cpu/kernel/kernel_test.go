@@ -154,7 +154,7 @@ func TestSumTaps(t *testing.T) {
 				got, check := guarded(t, count*n)
 				want, _ := guarded(t, len(got))
 				s.SumTaps(got, rows, count, n)
-				sumTapsGeneric(want, rows, 0, count, n)
+				sumTapsGeneric(want, rows, count, n)
 				check("sum of taps")
 				same(t, "sum of taps", got, want, 0)
 			}

@@ -75,12 +75,11 @@ func (s *Set) SumTaps(dst []float32, rows [3][]float32, count, n int) {
 	for _, r := range rows {
 		_ = r[(count+2)*NR-1]
 	}
-	s.sumTaps(dst, rows, 0, count, n)
+	s.sumTaps(dst, rows, count, n)
 }
 
-// sumTapsGeneric computes pixels [from,to).
-func sumTapsGeneric(dst []float32, rows [3][]float32, from, to, n int) {
-	for x := from; x < to; x++ {
+func sumTapsGeneric(dst []float32, rows [3][]float32, count, n int) {
+	for x := range count {
 		for o := range n {
 			var of [3]float32
 			for r, row := range rows {
